@@ -1,0 +1,259 @@
+"""Use cases of accounts: make one, log in, find out who is asking."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import re
+import secrets
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import argon2
+import idna
+
+from server.accounts import store
+from server.accounts.model import Account, AccountId, Branch, LoginSession, Person, Role, ScriptSettings, Site
+from server.platform.ids import digest, new_id, random_text
+from server.platform.postgres import Conn
+from server.platform.vault import Vault
+
+LOGIN_LINK_LIFE = timedelta(hours=24)
+SESSION_LIFE = timedelta(days=30)
+_HASHER = argon2.PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
+#: A hash no password has; checking against it makes an unknown e-mail cost as much time as a known one.
+_NOBODY = _HASHER.hash(secrets.token_hex(16))
+_hashing = asyncio.Semaphore(4)  # 19 MiB each: bounds the memory a flood of logins can take
+_FREE_FAILURES = 5
+
+
+class BadAccount(ValueError):
+    """A name, domain, branch or time zone that cannot be used; the text says why."""
+
+
+class TooManyAttempts(Exception):
+    """Logins for this e-mail fail too often; `retry_after_s` says when to try again."""
+
+    def __init__(self, retry_after_s: int) -> None:
+        super().__init__(f"try again in {retry_after_s} s")
+        self.retry_after_s = retry_after_s
+
+
+@dataclass(frozen=True, slots=True)
+class NewAccount:
+    """What `account create` hands out; the secrets in it are shown this once."""
+
+    account: Account
+    site: Site
+    branches: tuple[Branch, ...]
+    api_token: str = field(repr=False)
+    hook_tokens: dict[str, str] = field(repr=False)
+    owner: Person
+
+    def as_json(self, base_url: str) -> dict[str, Any]:
+        """The account JSON of the contract."""
+        return {
+            "account_id": str(self.account.account_id),
+            "api_token": self.api_token,
+            **public_json(self.site, self.branches, base_url),
+            "webhooks": {vendor: f"{base_url}/hooks/{vendor}/{token}" for vendor, token in self.hook_tokens.items()},
+        }
+
+
+def script_tag(url: str) -> str:
+    return f'<script async src="{url}"></script>'
+
+
+def public_json(site: Site, branches: tuple[Branch, ...], base_url: str) -> dict[str, Any]:
+    site_url, form_url = f"{base_url}/s/{site.site_key}.js", f"{base_url}/f/{site.form_key}.js"
+    return {
+        "site": {
+            "id": str(site.site_id), "domain": site.domain, "key": site.site_key,
+            "script_url": site_url, "script_tag": script_tag(site_url),
+        },
+        "form": {"key": site.form_key, "script_url": form_url, "script_tag": script_tag(form_url)},
+        "branches": [
+            {"id": str(branch.branch_id), "company_id": branch.company_id, "timezone": branch.timezone}
+            for branch in branches
+        ],
+    }  # fmt: skip
+
+
+async def create_account(
+    conn: Conn,
+    vault: Vault,
+    *,
+    name: str,
+    domain: str,
+    branches: list[tuple[int, str]],
+    owner_email: str | None = None,
+    script: ScriptSettings | None = None,
+) -> NewAccount:
+    """An account with one site, its branches, an owner, tokens. `branches` are (company_id, IANA zone)."""
+    if not name.strip():
+        raise BadAccount("the account needs a name")
+    account_id = new_id()
+    account = Account(
+        account_id, name.strip()[:200], "ru", "RU", "RUB", secrets.token_bytes(32), script or ScriptSettings()
+    )
+    site = Site(account_id, new_id(), clean_domain(domain), random_text(16), random_text(16))
+    made = tuple(Branch(account_id, new_id(), company, "", check_zone(zone)) for company, zone in branches)
+    if len({branch.company_id for branch in made}) != len(made):
+        raise BadAccount("a branch is named twice")
+    api_token = f"yck_{random_text(40)}"
+    hooks = {vendor: random_text(32) for vendor in ("yclients", "uis")}
+    owner = Person(account_id, new_id(), (owner_email or f"owner@{site.domain}").lower(), "", Role.OWNER, None)
+    async with conn.transaction():
+        await store.insert_account(conn, account, vault.seal(account.hash_key, account_id=account_id, field="hash_key"))
+        await store.insert_site(conn, site)
+        for branch in made:
+            await store.insert_branch(conn, branch)
+        await store.insert_api_token(conn, account_id, digest(api_token), "first")
+        for vendor, token in hooks.items():
+            sealed = vault.seal(token.encode(), account_id=account_id, field="hook_token")
+            await store.insert_hook_token(conn, account_id, digest(token), sealed, vendor)
+        await store.insert_person(conn, owner, None)
+    return NewAccount(account, site, made, api_token, hooks, owner)
+
+
+async def load_account(conn: Conn, vault: Vault, account_id: AccountId) -> Account | None:
+    row = await store.account_row(conn, account_id)
+    if row is None:
+        return None
+    return store.account_of(row, vault.open(row["hash_key"], account_id=account_id, field="hash_key"))
+
+
+async def new_api_token(conn: Conn, account_id: AccountId, name: str) -> str:
+    """A further API token; the old ones stay valid until revoked."""
+    token = f"yck_{random_text(40)}"
+    await store.insert_api_token(conn, account_id, digest(token), name)
+    return token
+
+
+async def hook_urls(conn: Conn, vault: Vault, account_id: AccountId, base_url: str) -> dict[str, str]:
+    """The newest webhook address of each vendor, for the owner's own page."""
+    found = {}
+    for row in await store.hook_tokens(conn, account_id):
+        token = vault.open(row["sealed_token"], account_id=account_id, field="hook_token").decode()
+        found[row["vendor"]] = f"{base_url}/hooks/{row['vendor']}/{token}"
+    return found
+
+
+# --- connections to vendors
+
+
+async def connect(
+    conn: Conn, vault: Vault, account_id: AccountId, vendor: str, name: str, secret: dict[str, str]
+) -> None:
+    """Keeps a vendor's credentials sealed, bound to this account and vendor."""
+    sealed = vault.seal(json.dumps(secret).encode(), account_id=account_id, field=f"connection:{vendor}")
+    await store.save_connection(conn, account_id, vendor, name, sealed)
+
+
+async def credentials(conn: Conn, vault: Vault, account_id: AccountId, vendor: str) -> dict[str, str] | None:
+    """The opened credentials of an active connection; None when there is none or it was refused or switched off."""
+    row = await store.connection_row(conn, account_id, vendor)
+    if row is None or row["state"] != "active":
+        return None
+    opened: dict[str, str] = json.loads(vault.open(row["sealed"], account_id=account_id, field=f"connection:{vendor}"))
+    return opened
+
+
+# --- logging in
+
+
+async def new_login_link(conn: Conn, person: Person, base_url: str, *, now: datetime) -> str:
+    """An address that logs this person in once, within a day."""
+    token = random_text(32)
+    await store.insert_login_link(conn, person, digest(token), now + LOGIN_LINK_LIFE)
+    return f"{base_url}/login/{token}"
+
+
+async def log_in_by_link(conn: Conn, token: str, *, now: datetime, user_agent: str) -> str | None:
+    """The session token of a new session, or None for a spent, expired or unknown link."""
+    person = await store.use_login_link(conn, digest(token), now)
+    return await _open_session(conn, person, now=now, user_agent=user_agent) if person else None
+
+
+async def log_in(conn: Conn, email: str, password: str, *, now: datetime, user_agent: str) -> str | None:
+    """The session token, or None. Same answer and same time for an unknown e-mail as for a wrong password.
+
+    Raises `TooManyAttempts`; the pause is kept per e-mail and grows, and nobody is locked out for longer than
+    fifteen minutes, so that a stranger cannot keep an owner away.
+    """
+    email = email.strip().lower()[:320]
+    subject = digest(f"login:{email}")
+    await _refuse_too_many(conn, subject, now)
+    found = await store.person_with_password(conn, email)
+    person, stored = found if found else (None, None)
+    async with _hashing:
+        right = await asyncio.to_thread(_verify, stored or _NOBODY, password)
+    if not right or person is None or stored is None:
+        await store.count_login_failure(conn, subject, now)
+        return None
+    await store.forget_login_failures(conn, subject)
+    return await _open_session(conn, person, now=now, user_agent=user_agent)
+
+
+async def set_password(conn: Conn, person: Person, password: str) -> None:
+    if not 10 <= len(password) <= 1000:
+        raise BadAccount("a password has 10 to 1,000 characters")
+    async with _hashing:
+        hashed = await asyncio.to_thread(_HASHER.hash, password)
+    await store.save_password(conn, person.account_id, person.person_id, hashed)
+
+
+async def _refuse_too_many(conn: Conn, subject: bytes, now: datetime) -> None:
+    row = await store.login_failures(conn, subject)
+    if row is None or row["failures"] < _FREE_FAILURES:
+        return
+    pause_s = min(900, 5 * 2 ** (row["failures"] - _FREE_FAILURES))
+    waited_s = (now - row["last_at"]).total_seconds()
+    if waited_s < pause_s:
+        raise TooManyAttempts(max(1, int(pause_s - waited_s)))
+
+
+def _verify(stored: str, password: str) -> bool:
+    with contextlib.suppress(argon2.exceptions.VerifyMismatchError, argon2.exceptions.InvalidHashError):
+        return _HASHER.verify(stored, password)
+    return False
+
+
+async def _open_session(conn: Conn, person: Person, *, now: datetime, user_agent: str) -> str:
+    token = random_text(43)
+    await store.insert_session(
+        conn, person, digest(token), now=now, expires_at=now + SESSION_LIFE, user_agent=user_agent
+    )
+    return token
+
+
+async def session(conn: Conn, token: str, *, now: datetime) -> LoginSession | None:
+    return await store.session_by_hash(conn, digest(token), now) if token else None
+
+
+# --- checks of what a person typed
+
+_DOMAIN = re.compile(r"^(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?(?::\d{1,5})?$")
+
+
+def clean_domain(text: str) -> str:
+    """`https://Салон.рф/page` → `xn--80aqecdr1a.xn--p1ai`; a port stays. Raises `BadAccount`."""
+    host = re.sub(r"^[a-z]+://", "", text.strip().lower()).split("/")[0].split("@")[-1].rstrip(".")
+    name, _, port = host.partition(":")
+    with contextlib.suppress(idna.IDNAError):
+        name = idna.encode(name, uts46=True).decode() if not name.isascii() else name
+    host = f"{name}:{port}" if port else name
+    if not host or len(host) > 253 or not _DOMAIN.match(host):
+        raise BadAccount(f"not a domain: {text[:80]!r}")
+    return host
+
+
+def check_zone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (KeyError, ValueError, OSError):
+        raise BadAccount(f"not a time zone: {name[:80]!r}; write it like Europe/Moscow") from None
+    return name

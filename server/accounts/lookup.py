@@ -1,0 +1,128 @@
+"""Who a public key, a webhook token or an account id stands for, remembered for some seconds.
+
+Hot paths ask here. A remembered answer is used past its time while the database is away, so that a webhook of a
+known account can still be told from a guess.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Generic, TypeVar
+from uuid import UUID
+
+from server.accounts import flow, store
+from server.accounts.model import Account, AccountId, Branch, ScriptKey, Site
+from server.platform.ids import digest
+from server.platform.postgres import DATABASE_AWAY, Conn, Pool
+from server.platform.vault import Vault
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+
+class Remembered(Generic[K, V]):
+    """A bounded memory of answers. `None` (there is no such thing) is remembered for a shorter time."""
+
+    def __init__(self, *, life_s: float, none_life_s: float = 2.0, limit: int = 20_000) -> None:
+        self._life_s, self._none_life_s, self._limit = life_s, none_life_s, limit
+        self._known: dict[K, tuple[float, V | None]] = {}
+
+    async def get(self, key: K, find: Callable[[], Awaitable[V | None]]) -> V | None:
+        known = self._known.get(key)
+        if known and known[0] > time.monotonic():
+            return known[1]
+        try:
+            value = await find()
+        except DATABASE_AWAY:
+            if known and known[1] is not None:
+                return known[1]
+            raise
+        if len(self._known) >= self._limit:
+            self._known.clear()
+        life_s = self._none_life_s if value is None else self._life_s
+        self._known[key] = (time.monotonic() + life_s, value)
+        return value
+
+    def forget(self) -> None:
+        self._known.clear()
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """An account with what working for it needs."""
+
+    account: Account
+    sites: tuple[Site, ...]
+    branches: tuple[Branch, ...]
+    yclients_connected: bool
+
+
+class Lookup:
+    def __init__(self, pool: Pool, vault: Vault, *, life_s: float = 5.0) -> None:
+        self._pool = pool
+        self._vault = vault
+        self._script_keys: Remembered[str, ScriptKey] = Remembered(life_s=life_s)
+        self._hooks: Remembered[tuple[str, bytes], UUID] = Remembered(life_s=life_s)
+        self._accounts: Remembered[AccountId, Known] = Remembered(life_s=life_s)
+        self._api_tokens: Remembered[bytes, UUID] = Remembered(life_s=life_s)
+
+    async def script_key(self, key: str) -> ScriptKey | None:
+        if not 8 <= len(key) <= 64:
+            return None
+
+        async def find() -> ScriptKey | None:
+            async with self._pool.acquire(timeout=2) as conn:
+                return await store.script_key(conn, key)
+
+        return await self._script_keys.get(key, find)
+
+    async def account_of_hook(self, vendor: str, token: str, now: datetime) -> UUID | None:
+        """Looked up by hash, so that timing tells nothing of how much of a guess was right."""
+        token_hash = digest(token)
+
+        async def find() -> UUID | None:
+            async with self._pool.acquire(timeout=2) as conn:
+                account_id = await store.account_of_hook(conn, token_hash, vendor, now)
+                if account_id is not None:
+                    await store.touch_hook_token(conn, account_id, token_hash, now)
+                return account_id
+
+        return await self._hooks.get((vendor, token_hash), find)
+
+    async def account_of_api_token(self, token: str) -> UUID | None:
+        token_hash = digest(token)
+
+        async def find() -> UUID | None:
+            async with self._pool.acquire(timeout=2) as conn:
+                return await store.account_of_api_token(conn, token_hash)
+
+        return await self._api_tokens.get(token_hash, find)
+
+    async def known(self, account_id: AccountId, conn: Conn | None = None) -> Known | None:
+        async def find() -> Known | None:
+            if conn is not None:
+                return await self._load(conn, account_id)
+            async with self._pool.acquire(timeout=2) as own:
+                return await self._load(own, account_id)
+
+        return await self._accounts.get(account_id, find)
+
+    async def _load(self, conn: Conn, account_id: AccountId) -> Known | None:
+        account = await flow.load_account(conn, self._vault, account_id)
+        if account is None:
+            return None
+        connection = await store.connection_row(conn, account_id, "yclients")
+        return Known(
+            account,
+            tuple(await store.sites(conn, account_id)),
+            tuple(await store.branches(conn, account_id)),
+            connection is not None and connection["state"] == "active",
+        )
+
+    def forget(self) -> None:
+        """After a change of settings in this process; other processes see it within the life of a memory."""
+        for memory in (self._script_keys, self._hooks, self._accounts, self._api_tokens):
+            memory.forget()

@@ -1,0 +1,310 @@
+"""OpenAPI 3.1 of the public surface, built beside the routes and tested against them, and a page to read it."""
+
+from __future__ import annotations
+
+import html
+from functools import lru_cache
+from typing import Any
+
+from aiohttp import web
+
+from server.leads.settings import LeadsIntegration
+from server.tracking.model import BODY_LIMIT, EVENTS_LIMIT, KINDS
+
+routes = web.RouteTableDef()
+_TEXT = {"type": "string"}
+_NULL_TEXT = {"type": ["string", "null"]}
+_NULL_NUMBER = {"type": ["integer", "null"]}
+_TIME = {"type": "string", "format": "date-time"}
+_NULL_TIME = {"type": ["string", "null"], "format": "date-time"}
+_MONEY = {"type": ["string", "null"], "pattern": r"^-?\d+\.\d\d$"}
+
+
+def _object(properties: dict[str, Any], *, closed: bool = False, required: list[str] | None = None) -> dict[str, Any]:
+    document: dict[str, Any] = {
+        "type": "object", "properties": properties, "required": list(properties) if required is None else required,
+    }  # fmt: skip
+    return {**document, "additionalProperties": False} if closed else document
+
+
+def _ref(name: str) -> dict[str, str]:
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def _list(name: str) -> dict[str, Any]:
+    return _object({"data": {"type": "array", "items": _ref(name)}, "next_cursor": _NULL_TEXT})
+
+
+def _schemas() -> dict[str, Any]:
+    contact = _object({"name": _NULL_TEXT, "phone": _NULL_TEXT, "email": _NULL_TEXT})
+    service = _object({"title": _TEXT, "cost": _MONEY})
+    booking_part = {
+        "id": _TEXT, "company_id": {"type": "integer"}, "record_id": {"type": "integer"}, "online": {"type": "boolean"},
+        "origin": {"enum": ["widget_desktop", "widget_mobile", "mobile_app", "staff", "api", "import", "unknown"]},
+        "starts_at": _NULL_TIME, "services": {"type": "array", "items": service}, "amount": _MONEY, "currency": _TEXT,
+    }  # fmt: skip
+    match = _object(
+        {
+            "level": {"enum": ["L0", "L1", "L2", "L3", "L4", "L5", "none"]},
+            "method": {"enum": ["record", "mark", "phone", "call", "email", "probable", "none"]},
+            "probability": {"type": "number", "minimum": 0, "maximum": 1},
+            "reason": {"type": "string", "description": "one sentence, in the asked language"},
+            "evidence": {
+                "type": "array",
+                "items": _object(
+                    {"kind": _TEXT, "at": _TIME, "weight_bits": {"type": "number"}, "detail": _TEXT, "visit_id": _TEXT}
+                ),
+            },
+            "alternatives": {"type": "array", "items": _object({"visit_id": _TEXT, "probability": {"type": "number"}})},
+        }
+    )
+    visit = _object(
+        {
+            "id": _TEXT, "started_at": _TIME,
+            "channel": {
+                "enum": ["ad", "email", "messenger", "social", "recommend", "organic", "qrcode", "referral", "internal",
+                         "saved", "undefined", "direct"],
+            },
+            "source": _NULL_TEXT, "medium": _NULL_TEXT, "campaign": _NULL_TEXT,
+            "utm": _object(dict.fromkeys(("source", "medium", "campaign", "term", "content"), _NULL_TEXT)),
+            "click_ids": {"type": "object", "additionalProperties": _TEXT}, "referrer": _NULL_TEXT,
+            "landing_page": _NULL_TEXT, "uis_session_id": _NULL_TEXT,
+        }
+    )  # fmt: skip
+    visit_or_null = {"oneOf": [_ref("Visit"), {"type": "null"}]}
+    return {
+        "Problem": _object(
+            {"type": _TEXT, "title": _TEXT, "status": {"type": "integer"}, "code": _TEXT, "detail": _TEXT}
+        ),
+        "Visit": visit,
+        "Match": match,
+        "Lead": _object(
+            {
+                "id": _TEXT, "created_at": _TIME, "contact": contact, "booking": _object(booking_part),
+                "match": _ref("Match"), "visit": visit_or_null,
+                "attribution": _object(
+                    {"kind": {"enum": ["visit", "default", "app"]}, "campaign_id": _NULL_NUMBER,
+                     "source_id": _NULL_NUMBER, "site_id": _NULL_NUMBER}
+                ),
+                "delivery": _object(
+                    {"state": {"enum": ["waiting", "delivered", "retrying", "failed", "held", "off"]},
+                     "uis_id": _NULL_TEXT, "attempts": {"type": "integer"}, "last_error": _NULL_TEXT,
+                     "next_attempt_at": _NULL_TIME}
+                ),
+            }
+        ),
+        "Booking": _object(
+            {
+                **booking_part, "created_at": _TIME, "changed_at": _TIME, "received_at": _TIME,
+                "status": {"enum": ["waiting", "confirmed", "came", "no_show", "deleted"]}, "attendance": _NULL_NUMBER,
+                "deleted": {"type": "boolean"}, "contact": contact, "staff": _NULL_TEXT, "comment": _NULL_TEXT,
+                "origin_facts": {"type": "object"}, "lead_id": _TEXT, "match": _ref("Match"), "visit": visit_or_null,
+            }
+        ),
+        "Quarantined": _object(
+            {
+                "id": _TEXT, "received_at": _TIME, "source": _TEXT, "reason": _TEXT, "detail": _TEXT,
+                "company_id": _NULL_NUMBER, "state": {"enum": ["open", "replayed", "dismissed"]},
+                "replayed_at": _NULL_TIME, "body": _TEXT, "body_base64": _TEXT,
+            }
+        ),
+        "JourneyFact": _object({"at": _TIME, "kind": _TEXT, "facts": {"type": "object"}}),
+        "Anything": {"type": "object"},
+        "LeadsIntegration": LeadsIntegration.model_json_schema(ref_template="#/components/schemas/{model}"),
+        **LeadsIntegration.model_json_schema(ref_template="#/components/schemas/{model}").get("$defs", {}),
+        "Batch": _batch(),
+    }  # fmt: skip
+
+
+def _batch() -> dict[str, Any]:
+    identifier = {"type": "string", "pattern": "^[0-9A-Za-z_-]{16,64}$"}
+    milliseconds = {"type": "integer", "minimum": 0, "description": "milliseconds since 1970 by the sender's clock"}
+    return {
+        "type": "object",
+        "required": ["v", "sent_at", "events"],
+        "description": f"≤ {BODY_LIMIT} bytes. Fields by kind stand in docs/collector.md.",
+        "properties": {
+            "v": {"const": 1},
+            "script": _TEXT,
+            "sent_at": milliseconds,
+            "visits": {
+                "type": "object",
+                "propertyNames": identifier,
+                "additionalProperties": _object(
+                    {"visitor": identifier, "started_at": milliseconds, "landing": _TEXT, "referrer": _TEXT},
+                    required=["visitor", "started_at"],
+                ),
+            },
+            "events": {
+                "type": "array",
+                "maxItems": EVENTS_LIMIT,
+                "items": {
+                    "type": "object",
+                    "required": ["id", "kind", "at"],
+                    "properties": {
+                        "id": identifier,
+                        "kind": {"enum": list(KINDS)},
+                        "at": milliseconds,
+                        "visit": {"oneOf": [identifier, {"type": "null"}]},
+                    },
+                },
+            },
+        },
+    }
+
+
+_PAGING = [
+    {"name": "limit", "in": "query", "schema": {"type": "integer", "minimum": 1, "maximum": 200, "default": 50}},
+    {"name": "cursor", "in": "query", "schema": _TEXT, "description": "`next_cursor` of the page before"},
+]
+_PERIOD = [
+    {"name": "since", "in": "query", "schema": _TIME},
+    {"name": "until", "in": "query", "schema": _TIME},
+]
+_BOOKING_FILTERS = [
+    *_PERIOD,
+    {"name": "q", "in": "query", "schema": _TEXT, "description": "name, phone digits, e-mail, record number, campaign"},
+    {"name": "origin", "in": "query", "schema": _TEXT},
+    {"name": "company_id", "in": "query", "schema": {"type": "integer"}},
+    {"name": "record_id", "in": "query", "schema": {"type": "integer"}},
+    {"name": "online", "in": "query", "schema": {"type": "boolean"}},
+]
+
+
+def _problems(*statuses: int) -> dict[str, Any]:
+    content = {"application/problem+json": {"schema": _ref("Problem")}}
+    return {str(status): {"description": "refused; `code` says why", "content": content} for status in statuses}
+
+
+def _get(
+    summary: str, schema: Any, *, parameters: list[Any] | None = None, found_by_id: bool = False
+) -> dict[str, Any]:
+    path = [{"name": "id", "in": "path", "required": True, "schema": _TEXT}] if found_by_id else []
+    return {
+        "get": {
+            "summary": summary,
+            "parameters": [*path, *(parameters or [])],
+            "responses": {
+                "200": {"description": "as asked", "content": {"application/json": {"schema": schema}}},
+                **_problems(400, 401, *((404,) if found_by_id else ())),
+            },
+        }
+    }
+
+
+@lru_cache(maxsize=1)
+def openapi() -> dict[str, Any]:
+    api = "/api/v1"
+    paths: dict[str, Any] = {
+        f"{api}/leads": _get(
+            "Journal «Обращения и цели»: bookings with their visits", _list("Lead"),
+            parameters=[
+                *_PAGING, *_BOOKING_FILTERS, {"name": "source", "in": "query", "schema": _TEXT},
+                {"name": "campaign", "in": "query", "schema": _TEXT}, {"name": "level", "in": "query", "schema": _TEXT},
+            ],
+        ),
+        f"{api}/leads/{{id}}": _get("One lead", _ref("Lead"), found_by_id=True),
+        f"{api}/bookings": _get("All bookings, current state", _list("Booking"), parameters=[*_PAGING, *_BOOKING_FILTERS]),
+        f"{api}/bookings/{{id}}": _get("One booking", _ref("Booking"), found_by_id=True),
+        f"{api}/bookings/{{id}}/journey": _get("Everything known of a booking, in time", _list("JourneyFact"), found_by_id=True),
+        f"{api}/visits": _get(
+            "Visits", _list("Visit"),
+            parameters=[
+                *_PAGING, *_PERIOD, {"name": "channel", "in": "query", "schema": _TEXT},
+                {"name": "source", "in": "query", "schema": _TEXT}, {"name": "visitor_id", "in": "query", "schema": _TEXT},
+                {"name": "bots", "in": "query", "schema": {"type": "boolean"}},
+            ],
+        ),
+        f"{api}/visits/{{id}}": _get("One visit", _ref("Visit"), found_by_id=True),
+        f"{api}/quarantine": _get(
+            "Webhooks that could not be used, whole, with the reason", _list("Quarantined"),
+            parameters=[*_PAGING, {"name": "state", "in": "query", "schema": {"enum": ["open", "replayed", "dismissed", "all"]}}],
+        ),
+        f"{api}/quarantine/{{id}}/replay": {
+            "post": {
+                "summary": "Work on one item again",
+                "parameters": [{"name": "id", "in": "path", "required": True, "schema": _TEXT}],
+                "responses": {"200": {"description": "replayed"}, **_problems(401, 404, 409)},
+            }
+        },
+        f"{api}/ledger": _get(
+            "accepted = stored + kept + duplicate + quarantined + waiting, by door and hour", _ref("Anything"), parameters=_PERIOD
+        ),
+        f"{api}/health": _get("Well, or what needs attention", _ref("Anything")),
+        f"{api}/integrations/leads": {
+            **_get("Settings of «Yclients передача заявок c Онлайн-виджета»", _ref("LeadsIntegration")),
+            "put": {
+                "summary": "Change them",
+                "requestBody": {"required": True, "content": {"application/json": {"schema": _ref("LeadsIntegration")}}},
+                "responses": {"200": {"description": "kept"}, **_problems(401, 422)},
+            },
+        },
+        **{
+            f"{api}/{name}": _get(f"{name}: empty while the integration is off", _list("Anything"), parameters=_PAGING)
+            for name in ("deals", "calls", "chats", "deliveries")
+        },
+        "/c": {
+            "post": {
+                "summary": "Collector of the scripts and of server-side senders",
+                "security": [],
+                "parameters": [{"name": "k", "in": "query", "required": True, "schema": _TEXT, "description": "site or form key"}],
+                "requestBody": {
+                    "required": True,
+                    "content": {name: {"schema": _ref("Batch")} for name in ("text/plain", "application/json")},
+                },
+                "responses": {"204": {"description": "durable"}, **_problems(400, 404, 413, 429, 503)},
+            }
+        },
+        "/hooks/yclients/{token}": {
+            "post": {
+                "summary": "Webhook of YCLIENTS: an event or an array of events; anything is accepted and kept",
+                "security": [],
+                "parameters": [{"name": "token", "in": "path", "required": True, "schema": _TEXT}],
+                "requestBody": {"content": {"application/json": {"schema": {}}}},
+                "responses": {"200": {"description": "the raw body is durable"}, **_problems(404, 503)},
+            }
+        },
+    }  # fmt: skip
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "yclick",
+            "version": "1",
+            "description": "Bookings of YCLIENTS with the visits and adverts that brought them.",
+        },
+        "security": [{"token": []}],
+        "paths": paths,
+        "components": {
+            "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
+            "schemas": _schemas(),
+        },
+    }
+
+
+@routes.get("/api/v1/openapi.json")
+async def openapi_document(_: web.Request) -> web.Response:
+    return web.json_response(openapi(), headers={"Access-Control-Allow-Origin": "*"})
+
+
+@routes.get("/api/docs")
+async def page(_: web.Request) -> web.Response:
+    """A plain page made from the same document: no script, nothing loaded from elsewhere."""
+    parts = []
+    for path, operations in openapi()["paths"].items():
+        for method, operation in operations.items():
+            query = ", ".join(item["name"] for item in operation.get("parameters", []))
+            parts.append(
+                f"<tr><td><code>{method.upper()}</code></td><td><code>{html.escape(path)}</code></td>"
+                f"<td>{html.escape(operation['summary'])}</td><td>{html.escape(query)}</td></tr>"
+            )
+    text = (
+        '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>yclick API</title>'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        '<link rel="stylesheet" href="/static/cabinet.css"></head><body class="page"><main>'
+        "<h1>yclick API</h1><p>Send <code>Authorization: Bearer API_TOKEN</code>. The whole description: "
+        '<a href="/api/v1/openapi.json">openapi.json</a> (OpenAPI 3.1).</p>'
+        "<table><thead><tr><th></th><th>Path</th><th>What</th><th>Parameters</th></tr></thead><tbody>"
+        + "".join(parts)
+        + "</tbody></table></main></body></html>"
+    )
+    return web.Response(text=text, content_type="text/html")

@@ -1,0 +1,415 @@
+"""Handlers of `/api/v1`: parse, read, render."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta
+from functools import wraps
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from aiohttp import web
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from server.accounts import store as accounts
+from server.accounts.lookup import Known
+from server.accounts.web import api_account
+from server.bookings import store as booking_store
+from server.bookings.model import booking_status
+from server.delivery import inbox, ledger
+from server.keys import HANDLERS, LOOKUP, POOL, SPOOL
+from server.leads import store as leads
+from server.leads.settings import LeadsIntegration
+from server.leads.store import LeadFilter
+from server.leads.views import (
+    booking_part,
+    contact_json,
+    lead_json,
+    local,
+    match_json,
+    visit_json,
+)
+from server.matching import store as matching
+from server.platform import paging
+from server.platform.clock import utc_now
+from server.platform.postgres import Row
+from server.platform.web import Problem
+from server.tracking import store as tracking
+from server.tracking.store import VisitFilter
+
+routes = web.RouteTableDef()
+_NOT_FOUND = Problem(404, "not_found", "There is no such thing in this account.")
+Authorized = Callable[[web.Request, Known], Awaitable[web.Response]]
+
+
+def _authorized(handler: Authorized) -> Callable[[web.Request], Awaitable[web.Response]]:
+    @wraps(handler)
+    async def wrapped(request: web.Request) -> web.Response:
+        account_id = await api_account(request)
+        known = await request.app[LOOKUP].known(account_id)
+        if known is None:
+            raise _NOT_FOUND
+        response = await handler(request, known)
+        response.headers["Cache-Control"] = "no-store"
+        return response
+
+    return wrapped
+
+
+def _locale(request: web.Request, known: Known) -> str:
+    """Language of the sentences: what is asked for by `lang` or Accept-Language, else the account's."""
+    asked = request.query.get("lang") or request.headers.get("Accept-Language", "")[:2].lower()
+    return asked if asked in ("ru", "en") else known.account.locale
+
+
+def _next(rows: list[Row], limit: int, at: str, row_id: str) -> tuple[list[Row], str | None]:
+    """One row more than asked was read; it tells that there is a next page."""
+    if len(rows) <= limit:
+        return rows, None
+    rows = rows[:limit]
+    return rows, paging.write_cursor(rows[-1][at], rows[-1][row_id])
+
+
+# --- leads
+
+
+@routes.get("/api/v1/leads")
+@_authorized
+async def list_leads(request: web.Request, known: Known) -> web.Response:
+    query, limit = request.query, paging.read_limit(request.query)
+    wanted = LeadFilter(
+        since=paging.read_time(query, "since"), until=paging.read_time(query, "until"),
+        search=paging.read_text(query, "q"), source=paging.read_text(query, "source"),
+        campaign=paging.read_text(query, "campaign"), level=paging.read_text(query, "level"),
+        origin=paging.read_text(query, "origin"), company_id=paging.read_number(query, "company_id"),
+        online=paging.read_bool(query, "online"), record_id=paging.read_number(query, "record_id"),
+    )  # fmt: skip
+    async with request.app[POOL].acquire() as conn:
+        rows = await leads.journal(
+            conn, known.account.account_id, wanted, before=paging.read_uuid_cursor(query), limit=limit + 1
+        )
+    rows, cursor = _next(rows, limit, "created_at", "lead_id")
+    locale = _locale(request, known)
+    return web.json_response(paging.page([lead_json(row, locale=locale) for row in rows], cursor))
+
+
+@routes.get("/api/v1/leads/{id}")
+@_authorized
+async def one_lead(request: web.Request, known: Known) -> web.Response:
+    lead_id = paging.read_uuid(request.match_info["id"])
+    async with request.app[POOL].acquire() as conn:
+        row = await leads.lead_by_id(conn, known.account.account_id, lead_id)
+    if row is None:
+        raise _NOT_FOUND
+    return web.json_response(lead_json(row, locale=_locale(request, known)))
+
+
+# --- bookings
+
+
+def _booking_json(row: Row, *, locale: str) -> dict[str, Any]:
+    zone = ZoneInfo(row["timezone"])
+    return {
+        **booking_part(row, zone),
+        "created_at": local(row["booked_at"], zone),
+        "changed_at": local(row["changed_at"], zone),
+        "received_at": local(row["received_at"], zone),
+        "status": booking_status(row["attendance"], row["deleted"]).value,
+        "attendance": row["attendance"],
+        "deleted": row["deleted"],
+        "contact": contact_json(row),
+        "staff": row["staff_name"],
+        "comment": row["comment"],
+        "origin_facts": row["origin_facts"],
+        "lead_id": str(row["lead_id"]),
+        "match": match_json(row, locale=locale, zone=zone),
+        "visit": visit_json(row, zone) if row["visit_id"] else None,
+    }
+
+
+@routes.get("/api/v1/bookings")
+@_authorized
+async def list_bookings(request: web.Request, known: Known) -> web.Response:
+    query, limit = request.query, paging.read_limit(request.query)
+    wanted = LeadFilter(
+        since=paging.read_time(query, "since"), until=paging.read_time(query, "until"),
+        search=paging.read_text(query, "q"), origin=paging.read_text(query, "origin"),
+        company_id=paging.read_number(query, "company_id"), online=paging.read_bool(query, "online"),
+        record_id=paging.read_number(query, "record_id"),
+    )  # fmt: skip
+    async with request.app[POOL].acquire() as conn:
+        rows = await leads.journal(
+            conn, known.account.account_id, wanted, before=paging.read_uuid_cursor(query), limit=limit + 1
+        )
+    rows, cursor = _next(rows, limit, "created_at", "lead_id")
+    locale = _locale(request, known)
+    return web.json_response(paging.page([_booking_json(row, locale=locale) for row in rows], cursor))
+
+
+async def _booking(request: web.Request, known: Known) -> Row:
+    booking_id = paging.read_uuid(request.match_info["id"])
+    async with request.app[POOL].acquire() as conn:
+        row = await leads.lead_of_booking(conn, known.account.account_id, booking_id)
+    if row is None:
+        raise _NOT_FOUND
+    return row
+
+
+@routes.get("/api/v1/bookings/{id}")
+@_authorized
+async def one_booking(request: web.Request, known: Known) -> web.Response:
+    return web.json_response(_booking_json(await _booking(request, known), locale=_locale(request, known)))
+
+
+@routes.get("/api/v1/bookings/{id}/journey")
+@_authorized
+async def journey(request: web.Request, known: Known) -> web.Response:
+    """Everything known of a booking on one line of time: the visit's events, the booking's changes, the decisions."""
+    row = await _booking(request, known)
+    account_id, zone = known.account.account_id, ZoneInfo(row["timezone"])
+    async with request.app[POOL].acquire() as conn:
+        events = await tracking.visit_events(conn, account_id, row["visit_id"]) if row["visit_id"] else []
+        history = await booking_store.history(conn, account_id, row["booking_id"])
+        decisions = await matching.log_of(conn, account_id, row["booking_id"])
+    line: list[tuple[datetime, dict[str, Any]]] = [
+        *((item["occurred_at"], {"kind": item["kind"], "facts": item["payload"]}) for item in events),
+        *(
+            (
+                item["changed_at"],
+                {
+                    "kind": "booking",
+                    "facts": {"status": item["status"], "applied": item["applied"], "changes": item["changes"]},
+                },
+            )
+            for item in history
+        ),
+        *(
+            (
+                item["at"],
+                {"kind": "match", "facts": {"cause": item["cause"], "before": item["before"], "after": item["after"]}},
+            )
+            for item in decisions
+        ),
+    ]
+    line.sort(key=lambda pair: pair[0])
+    return web.json_response({"data": [{"at": local(at, zone), **fact} for at, fact in line], "next_cursor": None})
+
+
+# --- visits
+
+
+@routes.get("/api/v1/visits")
+@_authorized
+async def list_visits(request: web.Request, known: Known) -> web.Response:
+    query, limit = request.query, paging.read_limit(request.query)
+    wanted = VisitFilter(
+        since=paging.read_time(query, "since"), until=paging.read_time(query, "until"),
+        channel=paging.read_text(query, "channel"), source=paging.read_text(query, "source"),
+        visitor_id=paging.read_text(query, "visitor_id"), bots=paging.read_bool(query, "bots") or False,
+    )  # fmt: skip
+    async with request.app[POOL].acquire() as conn:
+        rows = await tracking.visits(
+            conn, known.account.account_id, wanted, before=paging.read_cursor(query), limit=limit + 1
+        )
+    rows, cursor = _next(rows, limit, "started_at", "visit_id")
+    return web.json_response(paging.page([_visit_json(row, known) for row in rows], cursor))
+
+
+@routes.get("/api/v1/visits/{id}")
+@_authorized
+async def one_visit(request: web.Request, known: Known) -> web.Response:
+    async with request.app[POOL].acquire() as conn:
+        row = await tracking.visit_by_id(
+            conn, known.account.account_id, request.match_info["id"].replace("\0", "")[:64]
+        )
+    if row is None:
+        raise _NOT_FOUND
+    return web.json_response(_visit_json(row, known))
+
+
+def _visit_json(row: Row, known: Known) -> dict[str, Any]:
+    zone = ZoneInfo(known.branches[0].timezone if known.branches else "Europe/Moscow")
+    return {
+        **visit_json(row, zone),
+        "visitor_id": row["visitor_id"],
+        "last_seen_at": local(row["last_seen_at"], zone),
+        "hits": row["hits"],
+        "device": row["device"],
+        "browser": row["browser"],
+        "bot": row["bot"],
+        "place": row["place"],
+        "referral_kind": row["referral_kind"],
+        "advice": row["advice"],
+        "rules_version": row["rules_version"],
+    }
+
+
+# --- intake: quarantine and ledger
+
+
+def _utc(known: Known) -> ZoneInfo:
+    return ZoneInfo(known.branches[0].timezone if known.branches else "Europe/Moscow")
+
+
+@routes.get("/api/v1/quarantine")
+@_authorized
+async def list_quarantine(request: web.Request, known: Known) -> web.Response:
+    query, limit = request.query, paging.read_limit(request.query)
+    state = query.get("state", "open")
+    if state not in ("open", "replayed", "dismissed", "all"):
+        raise Problem(400, "bad_state", "state is open, replayed, dismissed or all.")
+    async with request.app[POOL].acquire() as conn:
+        rows = await inbox.quarantined(
+            conn, known.account.account_id, state=None if state == "all" else state,
+            before=paging.read_uuid_cursor(query), limit=limit + 1,
+        )  # fmt: skip
+    more = len(rows) > limit
+    rows = rows[:limit]
+    cursor = paging.write_cursor(rows[-1]["received_at"], rows[-1]["quarantine_id"]) if more else None
+    return web.json_response(paging.page([_quarantine_json(row, _utc(known)) for row in rows], cursor))
+
+
+def _quarantine_json(row: dict[str, Any], zone: ZoneInfo) -> dict[str, Any]:
+    body = bytes(row["body"])
+    return {
+        "id": str(row["quarantine_id"]),
+        "received_at": local(row["received_at"], zone),
+        "source": row["source"],
+        "reason": row["reason"],
+        "detail": row["detail"],
+        "company_id": row["company_id"],
+        "state": row["state"],
+        "replayed_at": local(row["replayed_at"], zone),
+        "body": body.decode("utf-8", "backslashreplace"),
+        "body_base64": base64.b64encode(body).decode(),
+    }
+
+
+@routes.post("/api/v1/quarantine/{id}/replay")
+@_authorized
+async def replay(request: web.Request, known: Known) -> web.Response:
+    """Gives one item to its handler again, after what was wrong has been mended."""
+    quarantine_id = paging.read_uuid(request.match_info["id"])
+    async with request.app[POOL].acquire() as conn, conn.transaction():
+        outcome = await inbox.replay(
+            conn, request.app[HANDLERS], known.account.account_id, quarantine_id, now=utc_now()
+        )
+    if outcome is None:
+        raise _NOT_FOUND
+    if outcome.rejected:
+        raise Problem(409, outcome.rejected[0].reason, "It still cannot be used; the reason stands in `code`.")
+    return web.json_response({"state": "replayed", "outcome": outcome.state})
+
+
+@routes.get("/api/v1/ledger")
+@_authorized
+async def show_ledger(request: web.Request, known: Known) -> web.Response:
+    now = utc_now()
+    since = paging.read_time(request.query, "since") or now - timedelta(days=7)
+    until = paging.read_time(request.query, "until") or now + timedelta(hours=1)
+    account_id = known.account.account_id
+    async with request.app[POOL].acquire() as conn, conn.transaction(isolation="repeatable_read", readonly=True):
+        doors = await ledger.sums(conn, account_id, since, until)
+        hours = await ledger.by_hour(conn, account_id, since, until)
+        refused = await ledger.refusals(conn, account_id, since)
+    total = {name: sum(line[name] for line in doors.values()) for name in next(iter(doors.values()), {})}
+    zone = _utc(known)
+    return web.json_response(
+        {
+            "since": local(since, zone),
+            "until": local(until, zone),
+            "total": total,
+            "doors": doors,
+            "hours": [{**line, "hour": local(line["hour"], zone)} for line in hours],
+            "refusals": [
+                {**line, "hour": local(line["hour"], zone), "last_at": local(line["last_at"], zone)} for line in refused
+            ],
+        }
+    )
+
+
+# --- health and settings
+
+
+@routes.get("/api/v1/health")
+@_authorized
+async def health(request: web.Request, known: Known) -> web.Response:
+    """One word and its reasons: what an owner would want to be told."""
+    now, account_id = utc_now(), known.account.account_id
+    async with request.app[POOL].acquire() as conn:
+        day = await leads.day_summary(conn, account_id, now - timedelta(hours=24))
+        doors = await ledger.sums(conn, account_id, now - timedelta(days=7), now + timedelta(hours=1))
+        held = await inbox.count_quarantined(conn, account_id)
+        hooks = await accounts.hook_tokens(conn, account_id)
+        connection = await accounts.connection_row(conn, account_id, "yclients")
+    troubles = []
+    if held:
+        troubles.append({"code": "quarantine", "count": held})
+    if any(line["difference"] for line in doors.values()):
+        troubles.append({"code": "ledger_difference", "count": sum(abs(line["difference"]) for line in doors.values())})
+    if connection is not None and connection["state"] == "refused":
+        troubles.append({"code": "yclients_refused", "count": 1})
+    if request.app[SPOOL].waiting():
+        troubles.append({"code": "spool_waiting", "count": request.app[SPOOL].waiting()})
+    last_hook = max((row["last_used_at"] for row in hooks if row["last_used_at"]), default=None)
+    return web.json_response(
+        {
+            "status": "attention" if troubles else "well",
+            "troubles": troubles,
+            "last_24h": {
+                "visits": day["visits"], "bookings": day["bookings"], "matched": day["matched"], "waiting": day["waiting"],
+            },
+            "last_webhook_at": local(last_hook, _utc(known)),
+            "yclients_connected": known.yclients_connected,
+        }
+    )  # fmt: skip
+
+
+class SwitchedOff(BaseModel):
+    """Settings of an integration this version does not have yet; it can only be off."""
+
+    model_config = ConfigDict(extra="forbid")
+    enabled: bool = False
+
+
+INTEGRATIONS: dict[str, type[BaseModel]] = {
+    "leads": LeadsIntegration,
+    "deals": SwitchedOff,
+    "telephony": SwitchedOff,
+    "texts": SwitchedOff,
+}
+
+
+@routes.get("/api/v1/integrations/{name:leads|deals|telephony|texts}")
+@_authorized
+async def show_integration(request: web.Request, known: Known) -> web.Response:
+    name = request.match_info["name"]
+    async with request.app[POOL].acquire() as conn:
+        stored = await accounts.integration_settings(conn, known.account.account_id, name)
+    return web.json_response(INTEGRATIONS[name].model_validate(stored or {}).model_dump(mode="json"))
+
+
+@routes.put("/api/v1/integrations/{name:leads|deals|telephony|texts}")
+@_authorized
+async def save_integration(request: web.Request, known: Known) -> web.Response:
+    name = request.match_info["name"]
+    try:
+        wanted = INTEGRATIONS[name].model_validate_json(await request.read())
+    except ValidationError as error:
+        errors = [{"field": ".".join(map(str, item["loc"])), "message": item["msg"]} for item in error.errors()]
+        raise Problem(422, "bad_settings", "Some settings cannot be used.", errors=errors) from None
+    if isinstance(wanted, SwitchedOff) and wanted.enabled:
+        raise Problem(409, "not_available", f"The integration «{name}» is not part of this version.")
+    async with request.app[POOL].acquire() as conn:
+        await accounts.save_integration(conn, known.account.account_id, name, wanted.model_dump(mode="json"))
+    return web.json_response(wanted.model_dump(mode="json"))
+
+
+@routes.get("/api/v1/{name:deals|calls|chats|deliveries}")
+@_authorized
+async def empty_until_switched_on(request: web.Request, _: Known) -> web.Response:
+    """Journals of integrations that are off: there are no rows, and the cursor rules hold."""
+    paging.read_limit(request.query)
+    paging.read_cursor(request.query)
+    return web.json_response(paging.page([], None))

@@ -1,0 +1,194 @@
+"""The composition root: puts the parts together. Nobody imports this but the command line and the tests."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import socket
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+from aiohttp import web
+
+from server import api, cabinet
+from server.accounts.lookup import Lookup
+from server.delivery import routes as delivery_routes
+from server.delivery.inbox import InboxWriter
+from server.delivery.spool import Spool
+from server.keys import ADDRESS, BUS, COLLECTOR, HANDLERS, INBOX, LOOKUP, POOL, SCRIPTS, SETTINGS, SPOOL, VAULT
+from server.platform import metrics
+from server.platform import web as edge
+from server.platform.bus import open_bus
+from server.platform.embedded import EmbeddedPostgres, Owner
+from server.platform.log import logger
+from server.platform.postgres import DATABASE_AWAY, migrate, open_pool, pending_migrations, refuse_unsafe
+from server.platform.vault import load_vault
+from server.settings import Settings
+from server.tracking import routes as tracking_routes
+from server.tracking.collector import Collector
+from server.tracking.scripts import ScriptRenderer
+from server.worker import Parts, Worker
+
+_log = logger(__name__)
+_OPEN_TO_OTHER_SITES = ("/c", "/hooks/")
+#: How long a draining server still answers, with `Connection: close`, what keep-alive clients send.
+DRAIN_S = 1.0
+DRAINING: web.AppKey[asyncio.Event] = web.AppKey("draining")
+Role = str  # all, web, worker
+
+
+def places() -> tuple[Path, Path]:
+    """Built scripts and templates: beside the package in a checkout, inside it when installed."""
+    package = Path(__file__).resolve().parent
+    packed = package / "_assets"
+    if packed.exists():
+        return packed / "snippets", packed / "templates"
+    return package.parent / "snippets" / "dist", package.parent / "templates"
+
+
+@contextlib.asynccontextmanager
+async def database(settings: Settings, *, owner: Owner) -> AsyncIterator[str]:
+    """DSN of the database, migrated: the operator's, or the private one, which then lives as long as this context."""
+    dsn = settings.database_url.get_secret_value()
+    embedded = None
+    if not dsn:
+        embedded = EmbeddedPostgres(settings.data_dir, owner=owner)
+        dsn = await embedded.start()
+    try:
+        await migrate(dsn)
+        yield dsn
+    finally:
+        if embedded:
+            await embedded.stop()
+
+
+def build(settings: Settings, dsn: str, *, role: Role = "all") -> web.Application:
+    """The web application with everything in it; `dsn` is migrated."""
+    built, templates = places()
+    app = web.Application(
+        middlewares=[
+            edge.edge(cabinet.error_page),
+            edge.refuse_cross_site(settings.base_url, _OPEN_TO_OTHER_SITES),
+        ],
+        client_max_size=1024 * 1024,
+    )
+    app[SETTINGS] = settings
+    app[ADDRESS] = edge.ClientAddress(settings.trusted_proxies)
+    app[DRAINING] = asyncio.Event()
+    if role != "worker":
+        app[SCRIPTS] = ScriptRenderer(built, templates, base_url=settings.base_url)
+    app.on_response_prepare.append(edge.add_security_headers)
+    app.on_response_prepare.append(_close_while_draining)
+    app.cleanup_ctx.append(_resources(dsn, role))
+    app.router.add_get("/healthz", _live)
+    app.router.add_get("/readyz", _ready)
+    app.router.add_get("/metrics", _metrics)
+    if role != "worker":
+        app.add_routes(tracking_routes.routes)
+        app.add_routes(delivery_routes.routes)
+        api.setup(app)
+        cabinet.setup(app, templates)
+    return app
+
+
+def _resources(dsn: str, role: Role):  # type: ignore[no-untyped-def]
+    async def context(app: web.Application) -> AsyncIterator[None]:
+        settings = app[SETTINGS]
+        async with contextlib.AsyncExitStack() as stack:
+            pool = app[POOL] = await open_pool(dsn)
+            stack.push_async_callback(_close_pool, pool)
+            async with pool.acquire() as conn:
+                await refuse_unsafe(conn)
+            bus = app[BUS] = await open_bus(settings.redis_url.get_secret_value())
+            stack.push_async_callback(bus.close)
+            vault = app[VAULT] = load_vault(settings.master_key.get_secret_value(), settings.data_dir)
+            lookup = app[LOOKUP] = Lookup(pool, vault)
+            spool = app[SPOOL] = Spool(settings.data_dir / "spool")
+            worker = Worker(Parts(settings, pool, bus, vault, lookup, spool))
+            app[HANDLERS] = worker.handlers
+            if role != "worker":
+                inbox = app[INBOX] = InboxWriter(pool, spool)
+                collector = app[COLLECTOR] = Collector(pool, bus)
+                for part in (inbox, collector):
+                    part.start()
+                    stack.push_async_callback(part.stop)
+            if role != "web":
+                worker.start()
+                stack.push_async_callback(worker.stop)
+            yield
+
+    return context
+
+
+async def _close_pool(pool) -> None:  # type: ignore[no-untyped-def]
+    try:
+        await asyncio.wait_for(pool.close(), 5)
+    except TimeoutError:
+        pool.terminate()
+
+
+async def _close_while_draining(request: web.Request, response: web.StreamResponse) -> None:
+    if request.app[DRAINING].is_set():
+        response.force_close()
+
+
+# --- health
+
+
+async def _live(_: web.Request) -> web.Response:
+    return web.json_response({"status": "live"})
+
+
+async def _ready(request: web.Request) -> web.Response:
+    """Ready: the database answers, nothing is left to migrate, the spool can be written."""
+    checks: dict[str, bool] = {"database": False, "migrations": False, "spool": request.app[SPOOL].writable()}
+    with contextlib.suppress(*DATABASE_AWAY):
+        async with request.app[POOL].acquire(timeout=2) as conn:
+            checks["database"] = True
+            checks["migrations"] = not await pending_migrations(conn)
+    ready = all(checks.values()) and not request.app[DRAINING].is_set()
+    return web.json_response(
+        {"status": "ready" if ready else "not_ready", "checks": checks}, status=200 if ready else 503
+    )
+
+
+async def _metrics(request: web.Request) -> web.Response:
+    if not request.app[ADDRESS].is_operator(request):
+        raise edge.Problem(404, "not_found", "There is nothing at this address.")
+    return web.Response(body=metrics.exposition(), headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"})
+
+
+# --- serving
+
+
+async def serve(app: web.Application, *, reuse_port: bool = False, sock: socket.socket | None = None) -> None:
+    """Serves until SIGTERM or SIGINT, then drains: no request that reached us fails.
+
+    Order: close the listening socket, answer keep-alive clients with `Connection: close` for a moment, clean up.
+    """
+    settings = app[SETTINGS]
+    runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=10, keepalive_timeout=75)
+    await runner.setup()
+    site: web.BaseSite = (
+        web.SockSite(runner, sock)
+        if sock
+        else web.TCPSite(runner, settings.host, settings.port, reuse_port=reuse_port or None, backlog=1024)
+    )
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(name, stop.set)
+    try:
+        await site.start()
+        _log.info("server.ready", url=settings.base_url)
+        await stop.wait()
+        _log.info("server.draining")
+        app[DRAINING].set()
+        await site.stop()
+        await asyncio.sleep(DRAIN_S)
+    finally:
+        await runner.cleanup()
+        for name in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(name)
+    _log.info("server.stopped")

@@ -1,0 +1,56 @@
+"""The owner's cabinet: server-rendered pages, Russian and English."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import aiohttp_jinja2
+import jinja2
+from aiohttp import web
+
+from server.cabinet import pages, shown, words
+from server.platform.web import Problem
+
+__all__ = ["error_page", "setup"]
+_STATIC = Path(__file__).parent / "static"
+
+
+def setup(app: web.Application, templates: Path) -> None:
+    environment = aiohttp_jinja2.setup(
+        app, loader=jinja2.FileSystemLoader(templates / "cabinet"), autoescape=True, undefined=jinja2.StrictUndefined,
+        trim_blocks=True, lstrip_blocks=True,
+    )  # fmt: skip
+    environment.globals.update(
+        t=words.text, reason=words.reason, counted=words.counted, moment=shown.moment, clock=shown.clock,
+        money=shown.money, phone=shown.phone, web_link=shown.web_link, pretty=shown.pretty, percent=shown.percent,
+        asset=_asset,
+    )  # fmt: skip
+    app.add_routes(pages.routes)
+    app.router.add_get("/static/{name}", _static)
+
+
+def _asset(name: str) -> str:
+    """Address with the content's hash, so that a browser may keep the file for a year."""
+    return f"/static/{name}?{hashlib.sha256((_STATIC / name).read_bytes()).hexdigest()[:10]}"
+
+
+async def _static(request: web.Request) -> web.StreamResponse:
+    name = request.match_info["name"]
+    if name not in {"cabinet.css", "cabinet.js", "icon.svg"}:  # a list, not a path: nothing else can be asked for
+        raise Problem(404, "not_found", "There is nothing at this address.")
+    response = web.FileResponse(_STATIC / name)
+    response.headers["Cache-Control"] = "public, max-age=31536000, immutable" if request.query_string else "no-cache"
+    return response
+
+
+def error_page(request: web.Request, problem: Problem) -> web.StreamResponse:
+    """What happened and what to do next, in the visitor's language."""
+    code = {"not_found": "err_not_found", "unavailable": "err_unavailable"}.get(problem.code, "err_other")
+    locale = pages.locale_before_login(request)
+    response = aiohttp_jinja2.render_template(
+        "error.html", request, {"locale": locale, "message": words.text(code, locale), "session": None, "account": None}
+    )
+    response.set_status(problem.status)
+    response.headers.update(problem.headers)
+    return response

@@ -1,0 +1,45 @@
+// Copy buttons, and the journal that refreshes itself. Everything else works without this file.
+'use strict'
+
+for (const button of document.querySelectorAll('[data-copy]')) {
+  const usual = button.textContent
+  button.addEventListener('click', async () => {
+    const text = document.getElementById(button.dataset.copy).textContent
+    try {
+      await navigator.clipboard.writeText(text)
+    } catch {
+      // No clipboard without https: select the text, so that Ctrl+C takes it.
+      getSelection().selectAllChildren(document.getElementById(button.dataset.copy))
+      document.execCommand('copy')
+    }
+    button.textContent = button.dataset.done
+    setTimeout(() => (button.textContent = usual), 1500)
+  })
+}
+
+const live = document.querySelector('[data-live]')
+if (live && !new URLSearchParams(location.search).get('cursor')) {
+  const label = document.querySelector('.live')
+  if (label) label.hidden = false
+  let last = live.innerHTML.trim()
+  const refresh = async () => {
+    // A hidden tab, or a reader who is selecting text or walking the table by keyboard, is left alone.
+    const busy = document.hidden || live.contains(document.activeElement) || String(getSelection())
+    if (!busy) {
+      try {
+        const answer = await fetch(live.dataset.live + location.search, { headers: { Accept: 'text/html' }, redirect: 'error' })
+        const text = answer.ok ? (await answer.text()).trim() : last
+        if (text !== last) {
+          const known = new Set([...live.querySelectorAll('tr[id]')].map((row) => row.id))
+          live.innerHTML = text
+          if (known.size) for (const row of live.querySelectorAll('tr[id]')) if (!known.has(row.id)) row.classList.add('fresh')
+          last = text
+        }
+      } catch {
+        // The server restarts or the network is away: the next look will tell.
+      }
+    }
+    setTimeout(refresh, 2000)
+  }
+  setTimeout(refresh, 2000)
+}

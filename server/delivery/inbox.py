@@ -1,0 +1,312 @@
+"""The inbox: raw webhook bodies, committed (or spooled) before the answer, worked on afterwards.
+
+A handler sees a body inside a transaction; what it stores and the body's end state are committed together, so a
+crash at any point repeats the whole or nothing. A handler that fails is tried again by the schedule and ends in
+quarantine: a poison body never stands in the way of others.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from server.delivery import ledger
+from server.delivery.spool import Spool, Spooled
+from server.platform import metrics
+from server.platform.log import logger
+from server.platform.postgres import DATABASE_AWAY, Conn, Pool
+
+_log = logger(__name__)
+
+BODY_LIMIT = 1024 * 1024  # bytes; real webhooks stay under 100 KB
+KEPT_OF_OVERSIZED = 64 * 1024
+TRIES = 5
+_LEASE_S = 60.0
+_GATHER = 64  # bodies committed by one statement
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """One item of a body that cannot be used: `reason` is a code, `detail` carries no secret."""
+
+    reason: str
+    detail: str = ""
+    position: int = 0
+    company_id: int | None = None
+    item: bytes | None = None  # None: the whole body
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a handler made of a body. Items it rejected go to quarantine; the rest keeps its effect."""
+
+    state: str  # stored, kept, duplicate; a body with any rejected item ends as quarantined
+    rejected: tuple[Rejected, ...] = ()
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """One accepted body on its way through a handler."""
+
+    account_id: UUID
+    inbox_id: UUID
+    received_at: datetime
+    vendor: str
+    body: bytes
+    body_size: int
+
+
+Handle = Callable[[Conn, Letter], Awaitable[Outcome]]
+FindAccount = Callable[[Conn, bytes, str, datetime], Awaitable[UUID | None]]
+
+
+@dataclass(slots=True)
+class _Waiting:
+    item: Spooled
+    account_id: UUID
+    done: asyncio.Future[None]
+
+
+class InboxWriter:
+    """Commits accepted bodies in groups: while one commit runs, the next group gathers."""
+
+    def __init__(self, pool: Pool, spool: Spool, *, patience_s: float = 1.0) -> None:
+        self._pool = pool
+        self._spool = spool
+        self._patience_s = patience_s
+        self._queue: list[_Waiting] = []
+        self._wake = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        self._task = asyncio.create_task(self._run(), name="inbox-writer")
+
+    async def stop(self) -> None:
+        if self._task:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    async def accept(self, item: Spooled, account_id: UUID) -> None:
+        """Returns when the body is durable: in PostgreSQL, or else in the spool. Raises `SpoolFull`."""
+        entry = _Waiting(item, account_id, asyncio.get_running_loop().create_future())
+        self._queue.append(entry)
+        self._wake.set()
+        try:
+            await asyncio.wait_for(entry.done, self._patience_s)
+        except (TimeoutError, *DATABASE_AWAY):
+            await self.accept_without_database(item)
+
+    async def accept_without_database(self, item: Spooled) -> None:
+        await asyncio.to_thread(self._spool.put, item)
+        metrics.SPOOLED.set(self._spool.waiting())
+
+    async def _run(self) -> None:
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            while self._queue:
+                group, self._queue = self._queue[:_GATHER], self._queue[_GATHER:]
+                # A caller that lost patience has spooled its body; the same inbox_id makes a second copy harmless.
+                try:
+                    async with self._pool.acquire(timeout=self._patience_s) as conn, conn.transaction():
+                        await insert_bodies(conn, [(entry.item, entry.account_id) for entry in group])
+                except Exception as error:  # noqa: BLE001, RUF100 -- each waiter gets it, none is lost
+                    for entry in group:
+                        if not entry.done.done():
+                            entry.done.set_exception(error)
+                            entry.done.exception()  # the waiter may be gone
+                else:
+                    for entry in group:
+                        if not entry.done.done():
+                            entry.done.set_result(None)
+
+
+async def insert_bodies(conn: Conn, items: Sequence[tuple[Spooled, UUID]]) -> None:
+    """Stores bodies and counts them as accepted; one stored before (by its inbox_id) is left as it is."""
+    rows = await conn.fetch(
+        "insert into inbox (account_id, received_at, inbox_id, vendor, content_type, body, body_size, run_at)"
+        " select * from unnest($1::uuid[], $2::timestamptz[], $3::uuid[], $4::text[], $5::text[], $6::bytea[], $7::int[],"
+        " $2::timestamptz[]) on conflict do nothing returning account_id, vendor, received_at",
+        [account_id for _, account_id in items],
+        [item.received_at for item, _ in items],
+        [item.inbox_id for item, _ in items],
+        [item.vendor for item, _ in items],
+        [item.content_type[:100] for item, _ in items],
+        [item.body for item, _ in items],
+        [item.body_size for item, _ in items],
+    )
+    counts: dict[tuple[UUID, str], tuple[datetime, int]] = {}
+    for row in rows:
+        key = (row["account_id"], row["vendor"])
+        counts[key] = (row["received_at"], counts.get(key, (None, 0))[1] + 1)
+    for (account_id, vendor), (at, number) in sorted(counts.items()):  # in order, so that two groups cannot deadlock
+        await ledger.count(conn, account_id, vendor, "accepted", at, number)
+
+
+async def drain_spool(pool: Pool, spool: Spool, find_account: FindAccount) -> int:
+    """Moves spooled bodies into the inbox; answers how many. Stops quietly while the database is away."""
+    moved = 0
+    for path, item in await asyncio.to_thread(lambda: list(spool.items())):
+        try:
+            async with pool.acquire() as conn, conn.transaction():
+                account_id = await find_account(conn, item.token_hash, item.vendor, item.received_at)
+                if account_id is not None:
+                    await insert_bodies(conn, [(item, account_id)])
+        except DATABASE_AWAY:
+            break
+        if account_id is None:
+            spool.set_aside(path)
+            continue
+        spool.drop(path)
+        moved += 1
+    metrics.SPOOLED.set(spool.waiting())
+    return moved
+
+
+async def work_inbox(pool: Pool, handlers: dict[str, Handle], *, now: datetime, limit: int = 50) -> int:
+    """Works on due bodies, oldest first, each in a transaction of its own; answers how many were taken.
+
+    Two workers never hold the same body: a claimed one is not due again until its lease ends.
+    """
+    async with pool.acquire() as conn:
+        claimed = await conn.fetch(
+            "update inbox i set run_at = $1::timestamptz + $3 * interval '1 second', attempts = attempts + 1"
+            " from (select account_id, received_at, inbox_id from inbox where state = 'waiting' and run_at <= $1"
+            "  order by run_at, inbox_id limit $2 for update skip locked) due"
+            " where i.account_id = due.account_id and i.received_at = due.received_at and i.inbox_id = due.inbox_id"
+            " returning i.account_id, i.inbox_id, i.received_at, i.vendor, i.body, i.body_size, i.attempts",
+            now, limit, _LEASE_S,
+        )  # fmt: skip
+    for row in sorted(claimed, key=lambda row: (row["received_at"], row["inbox_id"])):
+        letter = Letter(
+            *(row[name] for name in ("account_id", "inbox_id", "received_at", "vendor", "body", "body_size"))
+        )
+        await _work_one(pool, handlers[letter.vendor], letter, attempts=row["attempts"], now=now)
+    return len(claimed)
+
+
+async def _work_one(pool: Pool, handle: Handle, letter: Letter, *, attempts: int, now: datetime) -> None:
+    try:
+        async with pool.acquire() as conn, conn.transaction():
+            await finish(conn, letter, await handle(conn, letter), now=now)
+    except DATABASE_AWAY:
+        raise
+    except Exception as error:
+        _log.exception("inbox.handler_failed", inbox_id=str(letter.inbox_id), attempts=attempts)
+        async with pool.acquire() as conn, conn.transaction():
+            if attempts >= TRIES:
+                rejected = Rejected("handler_failed", type(error).__name__)
+                await finish(conn, letter, Outcome("quarantined", (rejected,)), now=now)
+            else:
+                await conn.execute(
+                    "update inbox set run_at = $4, note = $5"
+                    " where account_id = $1 and received_at = $2 and inbox_id = $3 and state = 'waiting'",
+                    letter.account_id, letter.received_at, letter.inbox_id,
+                    now + timedelta(seconds=2**attempts), type(error).__name__,
+                )  # fmt: skip
+
+
+async def finish(conn: Conn, letter: Letter, outcome: Outcome, *, now: datetime) -> None:
+    """Ends a body: its state, its quarantined items and its line in the ledger, in the caller's transaction."""
+    state = "quarantined" if outcome.rejected else outcome.state
+    done = await conn.execute(
+        "update inbox set state = $4, note = $5, done_at = $6"
+        " where account_id = $1 and received_at = $2 and inbox_id = $3 and state = 'waiting'",
+        letter.account_id, letter.received_at, letter.inbox_id, state, outcome.note[:500], now,
+    )  # fmt: skip
+    if not done.endswith(" 1"):
+        return  # another worker, after a lost lease, has already counted it
+    for rejected in outcome.rejected:
+        await _quarantine(conn, letter, rejected)
+    await ledger.count(conn, letter.account_id, letter.vendor, state, letter.received_at)
+    metrics.WEBHOOKS.labels(letter.vendor, state).inc()
+
+
+async def _quarantine(conn: Conn, letter: Letter, rejected: Rejected) -> None:
+    await conn.execute(
+        "insert into quarantine (account_id, quarantine_id, inbox_id, received_at, position, source, reason, detail,"
+        " company_id, body) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) on conflict do nothing",
+        letter.account_id, _quarantine_id(letter, rejected), letter.inbox_id, letter.received_at, rejected.position,
+        letter.vendor, rejected.reason, rejected.detail[:500], rejected.company_id,
+        letter.body if rejected.item is None else rejected.item,
+    )  # fmt: skip
+
+
+def _quarantine_id(letter: Letter, rejected: Rejected) -> UUID:
+    """Derived, so that a repeated attempt names the same row."""
+    return UUID(int=(letter.inbox_id.int + rejected.position + 1) & ((1 << 128) - 1))
+
+
+# --- quarantine: look, replay, dismiss
+
+
+async def quarantined(
+    conn: Conn,
+    account_id: UUID,
+    *,
+    state: str | None = "open",
+    before: tuple[datetime, UUID] | None = None,
+    limit: int = 50,
+) -> list[dict[str, Any]]:
+    rows = await conn.fetch(
+        "select quarantine_id, inbox_id, received_at, source, reason, detail, company_id, body, state, replayed_at"
+        " from quarantine where account_id = $1 and ($2::text is null or state = $2)"
+        " and ($3::timestamptz is null or (received_at, quarantine_id) < ($3, $4::uuid))"
+        " order by received_at desc, quarantine_id desc limit $5",
+        account_id, state, before[0] if before else None, before[1] if before else None, limit,
+    )  # fmt: skip
+    return [dict(row) for row in rows]
+
+
+async def count_quarantined(conn: Conn, account_id: UUID) -> int:
+    number: int = await conn.fetchval(
+        "select count(*) from quarantine where account_id = $1 and state = 'open'", account_id
+    )
+    return number
+
+
+async def replay(
+    conn: Conn, handlers: dict[str, Handle], account_id: UUID, quarantine_id: UUID, *, now: datetime
+) -> Outcome | None:
+    """Gives one quarantined item to its handler again. None: there is no such open item.
+
+    The item counts as replayed only when nothing of it is rejected again.
+    """
+    row = await conn.fetchrow(
+        "select inbox_id, received_at, source, body from quarantine"
+        " where account_id = $1 and quarantine_id = $2 and state = 'open' for update",
+        account_id, quarantine_id,
+    )  # fmt: skip
+    if row is None:
+        return None
+    body = bytes(row["body"])
+    letter = Letter(account_id, row["inbox_id"], row["received_at"], row["source"], body, len(body))
+    outcome = await handlers[letter.vendor](conn, letter)
+    if not outcome.rejected:
+        await conn.execute(
+            "update quarantine set state = 'replayed', replayed_at = $3 where account_id = $1 and quarantine_id = $2",
+            account_id, quarantine_id, now,
+        )  # fmt: skip
+    return outcome
+
+
+async def dismiss(conn: Conn, account_id: UUID, quarantine_id: UUID) -> bool:
+    done = await conn.execute(
+        "update quarantine set state = 'dismissed' where account_id = $1 and quarantine_id = $2 and state = 'open'",
+        account_id, quarantine_id,
+    )  # fmt: skip
+    return done.endswith(" 1")
+
+
+def as_text(body: bytes) -> str:
+    """A raw body for the eye: JSON set out in lines where it is JSON, else text with what cannot be read escaped."""
+    try:
+        return json.dumps(json.loads(body), ensure_ascii=False, indent=2)
+    except (ValueError, RecursionError):
+        return body.decode("utf-8", "backslashreplace").replace("\0", "\\x00")

@@ -1,0 +1,75 @@
+"""HTTP of the webhooks: durable first, everything else later."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from aiohttp import web
+
+from server.delivery.inbox import BODY_LIMIT, KEPT_OF_OVERSIZED
+from server.delivery.spool import Spooled, SpoolFull
+from server.keys import BUS, INBOX, LOOKUP
+from server.platform import metrics
+from server.platform.clock import utc_now
+from server.platform.ids import digest, new_id
+from server.platform.postgres import DATABASE_AWAY
+from server.platform.web import Problem, unavailable
+
+routes = web.RouteTableDef()
+INBOX_TOPIC = "inbox"
+_READ_LIMIT = 16 * 1024 * 1024  # bytes of an oversized body that are read (and mostly dropped) before giving up
+_NOT_FOUND = Problem(404, "not_found", "There is nothing at this address.")
+
+
+@routes.get("/hooks/{vendor:yclients|uis}/{token}")
+async def probe(request: web.Request) -> web.Response:
+    """The vendor's cabinet looks at the address before it saves it; UIS may also deliver by GET."""
+    await _known_token(request)
+    return web.json_response({"status": "ready"})
+
+
+@routes.post("/hooks/{vendor:yclients|uis}/{token}")
+async def receive(request: web.Request) -> web.Response:
+    """200 once the raw body is durable: there is no second attempt, so a body we cannot read is kept as well."""
+    vendor, token = request.match_info["vendor"], request.match_info["token"]
+    account_id = await _known_token(request)
+    body, size = await _read(request)
+    item = Spooled(new_id(), utc_now(), vendor, digest(token), request.content_type, body, size)
+    try:
+        if account_id is None:
+            await request.app[INBOX].accept_without_database(item)
+        else:
+            await request.app[INBOX].accept(item, account_id)
+    except SpoolFull:
+        metrics.WEBHOOKS.labels(vendor, "refused_full").inc()
+        raise unavailable(30) from None
+    metrics.WEBHOOKS.labels(vendor, "accepted").inc()
+    await request.app[BUS].publish(INBOX_TOPIC)
+    return web.json_response({"status": "accepted", "id": str(item.inbox_id)})
+
+
+async def _known_token(request: web.Request) -> UUID | None:
+    """The account of the token; None when the database is away and the token was not seen before."""
+    vendor, token = request.match_info["vendor"], request.match_info["token"]
+    try:
+        account_id = await request.app[LOOKUP].account_of_hook(vendor, token, utc_now())
+    except DATABASE_AWAY:
+        return None
+    if account_id is None:
+        raise _NOT_FOUND
+    return account_id
+
+
+async def _read(request: web.Request) -> tuple[bytes, int]:
+    """The body and its size; of an oversized one the beginning. The whole is read, or the sender would see a reset."""
+    chunks: list[bytes] = []
+    size = 0
+    async for chunk in request.content.iter_chunked(65536):
+        if size <= BODY_LIMIT:
+            chunks.append(chunk)
+        size += len(chunk)
+        if size > _READ_LIMIT:
+            request.protocol.force_close()
+            break
+    body = b"".join(chunks)
+    return (body, size) if size <= BODY_LIMIT else (body[:KEPT_OF_OVERSIZED], size)

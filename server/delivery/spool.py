@@ -1,0 +1,124 @@
+"""The local spool: webhook bodies that could not reach PostgreSQL, each fsynced before the answer.
+
+There is no second attempt of a webhook, so "the database is away" must not mean "lost". A record is one file,
+written under a temporary name, synced, renamed, and its directory synced: after a crash a file is whole or absent.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from uuid import UUID
+
+from server.platform.ids import new_id
+
+
+class SpoolFull(RuntimeError):
+    """The spool has reached its limit or the disk has no room: nothing durable is left."""
+
+
+@dataclass(frozen=True, slots=True)
+class Spooled:
+    """One accepted webhook. `token_hash` names the account when the database could not be asked."""
+
+    inbox_id: UUID
+    received_at: datetime
+    vendor: str
+    token_hash: bytes
+    content_type: str
+    body: bytes
+    body_size: int
+
+
+class Spool:
+    """A folder of accepted bodies; bounded in bytes."""
+
+    def __init__(self, folder: Path, *, limit_bytes: int = 512 * 1024 * 1024) -> None:
+        self._folder = folder
+        self._limit = limit_bytes
+        folder.mkdir(parents=True, exist_ok=True)
+        for half_written in folder.glob("*.part"):
+            half_written.unlink(missing_ok=True)
+        self._used = sum(path.stat().st_size for path in folder.glob("*.json"))
+
+    def put(self, item: Spooled) -> None:
+        """Durable when it returns. Raises `SpoolFull`."""
+        text = json.dumps(
+            {
+                "inbox_id": str(item.inbox_id),
+                "received_at": item.received_at.isoformat(),
+                "vendor": item.vendor,
+                "token_hash": item.token_hash.hex(),
+                "content_type": item.content_type,
+                "body": base64.b64encode(item.body).decode(),
+                "body_size": item.body_size,
+            }
+        ).encode()
+        if self._used + len(text) > self._limit:
+            raise SpoolFull("the spool is full")
+        # The name orders the files by time; a fresh id keeps two processes apart.
+        final = self._folder / f"{new_id()}.json"
+        part = final.with_suffix(".part")
+        try:
+            with part.open("wb") as file:
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+            part.rename(final)
+            self._sync_folder()
+        except OSError as error:
+            part.unlink(missing_ok=True)
+            raise SpoolFull(f"the spool cannot be written: {error.strerror}") from error
+        self._used += len(text)
+
+    def waiting(self) -> int:
+        return sum(1 for _ in self._folder.glob("*.json"))
+
+    def writable(self) -> bool:
+        return os.access(self._folder, os.W_OK) and self._used < self._limit
+
+    def items(self) -> Iterator[tuple[Path, Spooled]]:
+        """What waits, oldest first. A file that cannot be read is set aside, never deleted."""
+        for path in sorted(self._folder.glob("*.json")):
+            try:
+                fields = json.loads(path.read_bytes())
+                item = Spooled(
+                    inbox_id=UUID(fields["inbox_id"]),
+                    received_at=datetime.fromisoformat(fields["received_at"]),
+                    vendor=fields["vendor"],
+                    token_hash=bytes.fromhex(fields["token_hash"]),
+                    content_type=fields["content_type"],
+                    body=base64.b64decode(fields["body"]),
+                    body_size=fields["body_size"],
+                )
+            except FileNotFoundError:
+                continue  # another process drained it
+            except (OSError, ValueError, KeyError, TypeError):
+                path.rename(path.with_suffix(".unreadable"))
+                continue
+            yield path, item
+
+    def drop(self, path: Path) -> None:
+        """Forgets a record that stands in the database now."""
+        try:
+            size = path.stat().st_size
+            path.unlink()
+        except FileNotFoundError:
+            return
+        self._used = max(0, self._used - size)
+
+    def set_aside(self, path: Path) -> None:
+        """Keeps a record nobody can place (no account has its token any more) out of the way."""
+        path.rename(path.with_suffix(".unplaced"))
+
+    def _sync_folder(self) -> None:
+        handle = os.open(self._folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)

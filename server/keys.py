@@ -1,0 +1,34 @@
+"""Typed keys under which the web application keeps its parts.
+
+The types are imported for the checker only: at run time this file knows nobody, so every folder may use it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from aiohttp import web
+
+if TYPE_CHECKING:
+    from server.accounts.lookup import Lookup
+    from server.delivery.inbox import Handle, InboxWriter
+    from server.delivery.spool import Spool
+    from server.platform.bus import Bus
+    from server.platform.postgres import Pool
+    from server.platform.vault import Vault
+    from server.platform.web import ClientAddress
+    from server.settings import Settings
+    from server.tracking.collector import Collector
+    from server.tracking.scripts import ScriptRenderer
+
+SETTINGS: web.AppKey[Settings] = web.AppKey("settings")
+POOL: web.AppKey[Pool] = web.AppKey("pool")
+BUS: web.AppKey[Bus] = web.AppKey("bus")
+VAULT: web.AppKey[Vault] = web.AppKey("vault")
+LOOKUP: web.AppKey[Lookup] = web.AppKey("lookup")
+SPOOL: web.AppKey[Spool] = web.AppKey("spool")
+INBOX: web.AppKey[InboxWriter] = web.AppKey("inbox")
+HANDLERS: web.AppKey[dict[str, Handle]] = web.AppKey("handlers")
+COLLECTOR: web.AppKey[Collector] = web.AppKey("collector")
+SCRIPTS: web.AppKey[ScriptRenderer] = web.AppKey("scripts")
+ADDRESS: web.AppKey[ClientAddress] = web.AppKey("address")

@@ -1,0 +1,48 @@
+"""What the owner sets for leads; this model draws the API schema, too. Words are those of the help page."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from server.leads.model import Fallback, LeadSettings
+
+
+class Target(BaseModel):
+    """«Рекламная кампания/источник»: a campaign, or a source with a site."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    entity: Literal["source", "campaign"] = "source"
+    campaign_id: int | None = Field(None, gt=0, lt=1 << 53)
+    source_id: int | None = Field(None, gt=0, lt=1 << 53)
+    site_id: int | None = Field(None, gt=0, lt=1 << 53)
+
+    def fallback(self) -> Fallback:
+        if self.entity == "campaign":
+            return Fallback(campaign_id=self.campaign_id)
+        return Fallback(source_id=self.source_id, site_id=self.site_id)
+
+
+class LeadsIntegration(BaseModel):
+    """Settings of «Yclients передача заявок c Онлайн-виджета»."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    enabled: bool = False
+    default: Target = Field(default_factory=Target, description="for bookings without a session")
+    mobile_app: Target = Field(default_factory=Target, description="for bookings made in the mobile app")
+
+    @model_validator(mode="after")
+    def _complete(self) -> LeadsIntegration:
+        if self.enabled and self.default.fallback() == Fallback():
+            raise ValueError("choose a campaign, or a source and a site, for bookings without a session")
+        return self
+
+    def settings(self) -> LeadSettings:
+        return LeadSettings(self.enabled, self.default.fallback(), self.mobile_app.fallback())
+
+
+def read_settings(stored: dict[str, Any] | None) -> LeadsIntegration:
+    return LeadsIntegration.model_validate(stored or {})

@@ -1,0 +1,282 @@
+"""Decides, for each booking, which visit brought it; again when late evidence comes; every change is logged."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from urllib.parse import urlsplit
+from uuid import UUID
+
+from server.bookings import store as bookings
+from server.delivery import outbox
+from server.matching import store
+from server.matching.model import (
+    ENGINE_VERSION,
+    BookingFacts,
+    Claim,
+    Evidence,
+    Level,
+    Match,
+    Method,
+    Origin,
+    better,
+    decide,
+    grace_until,
+)
+from server.platform import metrics
+from server.platform.postgres import Conn, Row
+from server.tracking import store as tracking
+
+IMPROVEMENT_WINDOW = timedelta(hours=24)
+_BEFORE, _AFTER = timedelta(minutes=60), timedelta(minutes=2)
+_CONTACT_WINDOW = timedelta(days=30)
+_MARK_LIFE = timedelta(hours=24)
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What stands in the journal after a decision. `waits_until`: it may still improve by itself until then."""
+
+    match: Mapping[str, Any]
+    changed: bool
+    waits_until: datetime | None
+
+
+async def match_booking(
+    conn: Conn, account_id: UUID, booking_id: UUID, *, now: datetime, grace_s: float, cause: str
+) -> Decision | None:
+    """Decides about one booking and keeps the decision if it is better. None: there is no such booking.
+
+    Called inside a transaction; the booking's row is locked, so that two decisions never cross.
+    """
+    await conn.fetchval(
+        "select 1 from booking where account_id = $1 and booking_id = $2 for update", account_id, booking_id
+    )
+    row = await bookings.by_id(conn, account_id, booking_id)
+    if row is None:
+        return None
+    facts = booking_facts(row)
+    evidence = await _gather(conn, account_id, row, facts)
+    claims = [
+        Claim(
+            visit_id=claim["visit_id"],
+            record_id=claim["record_id"],
+            company_id=claim["company_id"],
+            at=claim["created_at"],
+        )
+        for claim in await store.claims(conn, account_id, sorted({item.visit_id for item in evidence}), but=booking_id)
+    ]
+    match = decide(facts, evidence, claims)
+    waits_until = grace_until(facts, match, grace_s=grace_s)
+    if waits_until is not None and waits_until <= now:
+        waits_until = None
+    stored = await store.current(conn, account_id, booking_id)
+    shown = as_json(_waiting(match, waits_until) if waits_until else match)
+    if stored is not None and not _replaces(stored, match, shown, facts, now):
+        return Decision(dict(stored), False, stored["waits_until"])
+    await store.save(conn, account_id, booking_id, shown, now=now, waits_until=waits_until)
+    if stored is None or _gist(stored) != _gist(shown):
+        await store.log_change(
+            conn,
+            account_id,
+            booking_id,
+            cause=cause,
+            before=_gist(stored) if stored else None,
+            after=_gist(shown),
+            now=now,
+        )
+        metrics.MATCHES.labels(shown["level"]).inc()
+    return Decision(shown, True, waits_until)
+
+
+def _replaces(stored: Row, match: Match, shown: Mapping[str, Any], facts: BookingFacts, now: datetime) -> bool:
+    if stored["reason_code"] == "waiting" or stored["waits_until"] is not None:
+        return True  # no decision yet: whatever is known now stands in its place
+    if _gist(stored) == _gist(shown):
+        return False
+    return better(
+        from_row(stored), match, booking=facts, now=now, improvement_window_s=IMPROVEMENT_WINDOW.total_seconds()
+    )
+
+
+def _waiting(match: Match, until: datetime) -> Match:
+    """Undecided while the browser's report may still come; what speaks for whom is shown already."""
+    return Match(
+        level=Level.NONE, method=Method.NONE, probability=0.0, visit_id=None, reason_code="waiting",
+        reason_params={"until": until.isoformat()}, evidence=match.evidence, alternatives=match.alternatives,
+        margin_bits=None, engine_version=match.engine_version,
+    )  # fmt: skip
+
+
+def _gist(match: Mapping[str, Any] | Row) -> dict[str, Any]:
+    return {
+        "level": match["level"], "method": match["method"], "visit_id": match["visit_id"],
+        "probability": round(match["probability"], 4), "reason_code": match["reason_code"],
+    }  # fmt: skip
+
+
+async def reconsider(conn: Conn, account_id: UUID, payload: Mapping[str, Any], job_kind: str, *, now: datetime) -> int:
+    """Late evidence came: asks for new decisions about the bookings it may concern; answers how many."""
+    records = [(int(company), int(record)) for company, record in (item.split(":") for item in payload["records"])]
+    found = await store.undecided(
+        conn, account_id, records=records,
+        first=datetime.fromisoformat(payload["first"]), last=datetime.fromisoformat(payload["last"]),
+        since=now - IMPROVEMENT_WINDOW,
+    )  # fmt: skip
+    for booking_id in found:
+        await outbox.enqueue(conn, account_id, job_kind, str(booking_id), run_at=now, payload={"cause": "evidence"})
+    return len(found)
+
+
+# --- facts
+
+
+def booking_facts(row: Row) -> BookingFacts:
+    raw: Mapping[str, Any] = row["origin_facts"]
+    return BookingFacts(
+        booking_id=str(row["booking_id"]),
+        company_id=row["company_id"],
+        record_id=row["record_id"],
+        created_at=row["created_at"],
+        received_at=row["received_at"],
+        origin=Origin(row["origin"]),
+        online=bool(row["online"]),
+        bookform_id=raw.get("bookform_id") or None,
+        is_mobile=raw.get("is_mobile"),
+        from_host=_host(raw.get("from_url")),
+        service_ids=frozenset(line["id"] for line in row["services"] or () if line.get("id")),
+        staff_id=row["staff_id"],
+        starts_at_local=row["starts_at_local"],
+        phone_hash=row["phone_hash"],
+        email_hash=row["email_hash"],
+        mark=row["mark"],
+        deleted=row["deleted"],
+    )
+
+
+def _host(url: Any) -> str | None:
+    try:
+        return urlsplit(url).hostname if isinstance(url, str) and url else None
+    except ValueError:
+        return None
+
+
+async def _gather(conn: Conn, account_id: UUID, row: Row, facts: BookingFacts) -> list[Evidence]:
+    rows = {
+        event["event_id"]: event
+        for events in (
+            await store.events_of_record(conn, account_id, facts.company_id, facts.record_id),
+            await store.events_around(conn, account_id, facts.created_at, before=_BEFORE, after=_AFTER)
+            if facts.online
+            else [],
+        )
+        for event in events
+    }
+    evidence = [item for event in rows.values() for item in _evidence(event)]
+    found = await store.contacts(
+        conn, account_id, phone_hash=row["phone_hash"], email_hash=row["email_hash"],
+        since=facts.created_at - _CONTACT_WINDOW, until=facts.created_at + _AFTER,
+    )  # fmt: skip
+    evidence += [item for event in found for item in _contact_evidence(event)]
+    if facts.mark:
+        evidence += await _mark_evidence(conn, account_id, facts)
+    return evidence
+
+
+def _evidence(row: Row) -> Iterable[Evidence]:
+    facts: Mapping[str, Any] = row["facts"]
+    base = {
+        "kind": row["kind"], "event_id": row["event_id"], "visit_id": row["visit_id"], "at": row["occurred_at"],
+        "company_id": row["company_id"], "record_id": row["record_id"], "form_id": row["form_id"], "mark": row["mark"],
+        "is_mobile": {"mobile": True, "tablet": True, "desktop": False}.get(row["device"]),
+        "site_host": row["domain"], "step": row["step"],
+    }  # fmt: skip
+    if row["kind"] == "booked" and facts.get("appointments"):
+        for number, appointment in enumerate(facts["appointments"]):
+            yield Evidence(**{**base, "event_id": f"{row['event_id']}#{number}"}, **_appointment(appointment))
+        return
+    params = facts.get("params")
+    yield Evidence(**base, **_step_params(params if isinstance(params, dict) else {}))
+
+
+def _appointment(appointment: Mapping[str, Any]) -> dict[str, Any]:
+    slot = appointment.get("datetime")
+    return {
+        "service_ids": frozenset(appointment.get("services") or ()),
+        "staff_id": appointment.get("staff_id") or None,  # 0 is "any master"
+        "slot": slot[:16].replace(" ", "T") if slot else None,
+    }
+
+
+def _step_params(params: Mapping[str, Any]) -> dict[str, Any]:
+    appointments = params.get("appointments")
+    first = appointments[0] if isinstance(appointments, list) and appointments else params
+    if not isinstance(first, dict):
+        return {}
+    services = (
+        [item for item in first.get("services") or () if isinstance(item, int)]
+        if isinstance(first.get("services"), list)
+        else []
+    )
+    staff, slot = first.get("staff_id"), first.get("datetime")
+    return {
+        "service_ids": frozenset(services),
+        "staff_id": staff if isinstance(staff, int) and staff > 0 else None,
+        "slot": slot[:16].replace(" ", "T") if isinstance(slot, str) and len(slot) >= 16 else None,
+    }
+
+
+def _contact_evidence(row: Row) -> Iterable[Evidence]:
+    base = {"visit_id": row["visit_id"], "at": row["occurred_at"], "site_host": row["domain"]}
+    if row["phone_hash"]:
+        phone = bytes(row["phone_hash"])
+        yield Evidence(kind="contact_phone", event_id=f"{row['event_id']}#phone", phone_hash=phone, **base)
+    if row["email_hash"]:
+        email = bytes(row["email_hash"])
+        yield Evidence(kind="contact_email", event_id=f"{row['event_id']}#email", email_hash=email, **base)
+
+
+async def _mark_evidence(conn: Conn, account_id: UUID, facts: BookingFacts) -> list[Evidence]:
+    mark = await tracking.mark_row(conn, account_id, facts.mark or "")
+    if mark is None or mark["visit_id"] is None or mark["opened_at"] is None:
+        return []
+    late = facts.created_at - mark["opened_at"] > _MARK_LIFE
+    return [
+        Evidence(
+            kind="mark", event_id=f"mark:{facts.mark}", visit_id=mark["visit_id"], at=mark["opened_at"],
+            mark=facts.mark, mark_state="expired" if late else "bound",
+        )
+    ]  # fmt: skip
+
+
+# --- how a decision is kept
+
+
+def as_json(match: Match) -> dict[str, Any]:
+    return {
+        "level": match.level.value, "method": match.method.value, "visit_id": match.visit_id,
+        "probability": match.probability, "margin_bits": match.margin_bits, "reason_code": match.reason_code,
+        "reason_params": dict(match.reason_params), "engine": match.engine_version,
+        "evidence": [
+            {
+                "kind": item.kind, "at": item.at.isoformat(), "weight_bits": round(item.weight_bits, 2),
+                "detail_code": item.detail_code, "detail_params": dict(item.detail_params), "visit_id": item.visit_id,
+            }
+            for item in match.evidence
+        ],
+        "alternatives": [
+            {"visit_id": item.visit_id, "probability": round(item.probability, 4), "bits": round(item.bits, 2)}
+            for item in match.alternatives
+        ],
+    }  # fmt: skip
+
+
+def from_row(row: Mapping[str, Any] | Row) -> Match:
+    """A kept decision without its evidence: enough to say which of two is better."""
+    return Match(
+        level=Level(row["level"]), method=Method(row["method"]), probability=row["probability"],
+        visit_id=row["visit_id"], reason_code=row["reason_code"], reason_params=row["reason_params"], evidence=(),
+        alternatives=(), margin_bits=row["margin_bits"], engine_version=row["engine"] or ENGINE_VERSION,
+    )  # fmt: skip

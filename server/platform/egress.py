@@ -1,0 +1,373 @@
+"""Every outgoing call: limits, SSRF rules, time limits, a shared budget per vendor, typed errors, redaction.
+
+Promises: a call ends within its total time, whatever the other side does; no redirect is followed; the address
+that was checked is the address that is called; no error text carries a token or a phone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import email.utils
+import ipaddress
+import re
+import socket
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import IntEnum
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx2 as httpx
+
+from server.platform import metrics
+from server.platform.log import redact
+
+
+class VendorError(Exception):
+    """A vendor did not do what was asked. The text is for people and holds no secret."""
+
+
+class Unavailable(VendorError):
+    """No usable answer: broken connection, time over, 5xx, an HTML page instead of JSON, breaker open."""
+
+
+class RateLimited(VendorError):
+    """The vendor asks for a pause of `retry_after_s` seconds, never under one."""
+
+    def __init__(self, retry_after_s: float) -> None:
+        super().__init__(f"asked to wait {retry_after_s:.0f} s")
+        self.retry_after_s = retry_after_s
+
+
+class Rejected(VendorError):
+    """The vendor understood and refused: `code` is its own, `human` its words."""
+
+    def __init__(self, code: str, human: str) -> None:
+        super().__init__(redact(f"{code}: {human}"))
+        self.code, self.human = code, redact(human)
+
+
+class Unauthorized(VendorError):
+    """The credentials are not accepted."""
+
+
+class Forbidden(VendorError):
+    """The credentials are accepted but lack a right."""
+
+
+class ForbiddenAddress(VendorError):
+    """An address we never call: not http(s), or not public."""
+
+
+class Priority(IntEnum):
+    """Who goes first when the budget is short."""
+
+    OPERATOR = 0
+    WEBHOOK = 1
+    RECONCILE = 2
+    BACKFILL = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    status: int
+    content_type: str
+    body: bytes
+    headers: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    connect_s: float = 5.0
+    total_s: float = 15.0
+    body_bytes: int = 16 * 1024 * 1024
+
+
+# --- the budget of one vendor, shared by all accounts of this process
+
+
+@dataclass(slots=True)
+class _Wish:
+    priority: Priority
+    account: str
+    order: int
+    ready: asyncio.Future[None] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+
+
+class Budget:
+    """Sliding windows (200 calls a minute, 5 a second at YCLIENTS), by class, then fairly by account.
+
+    `now` and `sleep` may be replaced, so that a test runs hours in a moment.
+    """
+
+    def __init__(
+        self,
+        windows: tuple[tuple[int, float], ...] = ((200, 60.0), (5, 1.0)),
+        *,
+        now: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], Any] = asyncio.sleep,
+    ) -> None:
+        self._windows = windows
+        self._now, self._sleep = now, sleep
+        self._spent: deque[float] = deque()
+        self._wishes: list[_Wish] = []
+        self._served: dict[str, int] = {}
+        self._paused_until = 0.0
+        self._counter = 0
+        self._task: asyncio.Task[None] | None = None
+
+    async def take(self, priority: Priority, account: str) -> None:
+        """Returns when this call may be made."""
+        self._counter += 1
+        wish = _Wish(priority, account, self._counter)
+        self._wishes.append(wish)
+        if self._task is None or self._task.done():
+            self._task = asyncio.create_task(self._serve(), name="egress-budget")
+        try:
+            await wish.ready
+        except asyncio.CancelledError:
+            if wish in self._wishes:
+                self._wishes.remove(wish)
+            raise
+
+    def pause(self, seconds: float) -> None:
+        """The vendor asked for a pause: nobody calls before it ends."""
+        self._paused_until = max(self._paused_until, self._now() + seconds)
+
+    async def _serve(self) -> None:
+        while self._wishes:
+            wait_s = self._wait()
+            if wait_s > 0:
+                await self._sleep(wait_s)
+                continue
+            wish = min(self._wishes, key=lambda wish: (wish.priority, self._served.get(wish.account, 0), wish.order))
+            self._wishes.remove(wish)
+            self._served[wish.account] = self._served.get(wish.account, 0) + 1
+            if not self._wishes:
+                self._served.clear()  # nobody waits: past service is no reason to wait later
+            if not wish.ready.done():
+                self._spent.append(self._now())
+                wish.ready.set_result(None)
+
+    def _wait(self) -> float:
+        now = self._now()
+        longest = max(seconds for _, seconds in self._windows)
+        while self._spent and self._spent[0] <= now - longest:
+            self._spent.popleft()
+        wait_s = self._paused_until - now
+        for calls, seconds in self._windows:
+            if len(self._spent) >= calls:
+                # A margin of 5 ms: the vendor's clock starts counting when the request arrives, not when it leaves.
+                wait_s = max(wait_s, self._spent[-calls] + seconds + 0.005 - now)
+        return wait_s
+
+
+class Breaker:
+    """Stops calling a host that keeps failing; after a pause one call tries whether it is back."""
+
+    def __init__(self, *, failures: int = 8, pause_s: float = 20.0, now: Callable[[], float] = time.monotonic) -> None:
+        self._failures, self._pause_s, self._now = failures, pause_s, now
+        self._in_row, self._closed_until, self._trying = 0, 0.0, False
+
+    def enter(self) -> None:
+        if self._in_row < self._failures:
+            return
+        if self._now() < self._closed_until or self._trying:
+            raise Unavailable("the vendor keeps failing; calls are paused for a moment")
+        self._trying = True
+
+    def leave(self, *, failed: bool) -> None:
+        self._trying = False
+        self._in_row = self._in_row + 1 if failed else 0
+        if self._in_row >= self._failures:
+            self._closed_until = self._now() + self._pause_s
+
+
+# --- the client
+
+
+class Egress:
+    """One pool of connections for all outgoing calls of a process."""
+
+    def __init__(self, *, allow_private: bool = False, limits: Limits | None = None) -> None:
+        self._allow_private = allow_private
+        self._limits = limits or Limits()
+        self._client = httpx.AsyncClient(
+            follow_redirects=False, trust_env=False, timeout=httpx.Timeout(self._limits.total_s, connect=self._limits.connect_s),
+            limits=httpx.Limits(max_connections=40, max_keepalive_connections=20),
+        )  # fmt: skip
+        self._budgets: dict[str, Budget] = {}
+        self._breakers: dict[str, Breaker] = {}
+
+    async def close(self) -> None:
+        await self._client.aclose()
+
+    def budget(self, host: str) -> Budget:
+        return self._budgets.setdefault(host, Budget())
+
+    async def call(
+        self,
+        method: str,
+        url: str,
+        *,
+        vendor: str,
+        account: str,
+        priority: Priority = Priority.WEBHOOK,
+        headers: Mapping[str, str] | None = None,
+        json: Any = None,
+        params: Mapping[str, str] | None = None,
+    ) -> Answer:
+        """One call. Raises `Unavailable`, `RateLimited` or `ForbiddenAddress`; any other status is answered."""
+        host = urlsplit(url).netloc
+        budget, breaker = self.budget(host), self._breakers.setdefault(host, Breaker())
+        attempts = 3 if method == "GET" else 1
+        for attempt in range(1, attempts + 1):
+            await budget.take(priority, account)
+            breaker.enter()
+            try:
+                answer = await self._once(method, url, headers or {}, json, params)
+            except Unavailable:
+                breaker.leave(failed=True)
+                metrics.VENDOR_CALLS.labels(vendor, "unavailable").inc()
+                if attempt == attempts:
+                    raise
+                await asyncio.sleep(0.2 * attempt)
+                continue
+            except BaseException:
+                breaker.leave(failed=False)
+                raise
+            breaker.leave(failed=False)
+            if answer.status == 429:
+                metrics.VENDOR_CALLS.labels(vendor, "rate_limited").inc()
+                pause_s = retry_after(answer, now=datetime.now(UTC))
+                budget.pause(pause_s)
+                raise RateLimited(pause_s)
+            metrics.VENDOR_CALLS.labels(vendor, f"{answer.status // 100}xx").inc()
+            return answer
+        raise Unavailable("no attempt was made")
+
+    async def _once(
+        self, method: str, url: str, headers: Mapping[str, str], json: Any, params: Mapping[str, str] | None
+    ) -> Answer:
+        target, host = await self._checked(url)
+        try:
+            async with asyncio.timeout(self._limits.total_s):
+                request = self._client.build_request(
+                    method, target, headers={**headers, "Host": host}, json=json, params=params,
+                    extensions={"sni_hostname": host.rsplit(":", 1)[0]},
+                )  # fmt: skip
+                async with _opened(self._client, request) as response:
+                    body = await self._read(response)
+        except TimeoutError:
+            raise Unavailable(f"no answer within {self._limits.total_s:g} s") from None
+        except httpx.HTTPError as error:
+            raise Unavailable(f"the connection failed ({type(error).__name__})") from None
+        if response.status_code in (500, 502, 503, 504):
+            raise Unavailable(f"the vendor answered {response.status_code}")
+        return Answer(
+            response.status_code, response.headers.get("Content-Type", "").split(";")[0].strip().lower(), body,
+            {name.lower(): value for name, value in response.headers.items()},
+        )  # fmt: skip
+
+    async def _read(self, response: httpx.Response) -> bytes:
+        chunks, size = [], 0
+        async for chunk in response.aiter_bytes(65536):
+            size += len(chunk)
+            if size > self._limits.body_bytes:
+                raise Unavailable("the answer is too large")
+            chunks.append(chunk)
+        return b"".join(chunks)
+
+    async def _checked(self, url: str) -> tuple[str, str]:
+        """The URL with the checked address in place of the name, and the Host header it stands for."""
+        parts = urlsplit(url)
+        name = parts.hostname or ""
+        if parts.scheme not in ("http", "https") or not name or parts.username is not None or not url.isprintable():
+            raise ForbiddenAddress("only plain http and https addresses are called")
+        if parts.scheme == "http" and not self._allow_private:
+            raise ForbiddenAddress("only https addresses are called")
+        # "2130706433", "0x7f.1" and the like are addresses to some resolvers: a name has a letter in its last label.
+        if not _looks_like_address(name) and not re.search(r"[a-z]", name.rstrip(".").rsplit(".", 1)[-1], re.I):
+            raise ForbiddenAddress("an address in odd notation is not called")
+        address = await self._resolve(name, parts.port or (443 if parts.scheme == "https" else 80))
+        shown = f"[{address}]" if ":" in address else address
+        port = f":{parts.port}" if parts.port else ""
+        target = f"{parts.scheme}://{shown}{port}{parts.path or '/'}" + (f"?{parts.query}" if parts.query else "")
+        return target, f"{name}{port}"
+
+    async def _resolve(self, name: str, port: int) -> str:
+        try:
+            found = await asyncio.wait_for(
+                asyncio.get_running_loop().getaddrinfo(name, port, type=socket.SOCK_STREAM), self._limits.connect_s
+            )
+        except (OSError, TimeoutError, UnicodeError):
+            raise Unavailable("the name cannot be resolved") from None
+        addresses = [str(item[4][0]) for item in found]
+        if not addresses or not (self._allow_private or all(is_public(address) for address in addresses)):
+            raise ForbiddenAddress("the name leads to an address that is not public")
+        return addresses[0]
+
+
+@asynccontextmanager
+async def _opened(client: httpx.AsyncClient, request: httpx.Request):  # type: ignore[no-untyped-def]
+    response = await client.send(request, stream=True)
+    try:
+        yield response
+    finally:
+        await response.aclose()
+
+
+def _looks_like_address(name: str) -> bool:
+    try:
+        ipaddress.ip_address(name.split("%", maxsplit=1)[0])
+    except ValueError:
+        return False
+    return True
+
+
+_EMBEDDING = (
+    ipaddress.ip_network("64:ff9b::/96"),
+    ipaddress.ip_network("2002::/16"),
+    ipaddress.ip_network("2001::/32"),
+)
+
+
+def is_public(address: str) -> bool:
+    """Whether an address may be called: global, and not a tunnel to a private one."""
+    try:
+        parsed = ipaddress.ip_address(address.split("%", maxsplit=1)[0])
+    except ValueError:
+        return False
+    if isinstance(parsed, ipaddress.IPv6Address):
+        if parsed.ipv4_mapped:
+            return is_public(str(parsed.ipv4_mapped))
+        if any(parsed in network for network in _EMBEDDING):
+            return False
+    return parsed.is_global and not parsed.is_multicast
+
+
+_PROSE = re.compile(r"(\d{1,6})\s*(?:сек|second|sec)", re.I)
+
+
+def retry_after(answer: Answer, *, now: datetime) -> float:
+    """The pause a 429 asks for: the header in either form, else the number in its prose, else five seconds.
+
+    Never under one second, whatever it says ("повторите через 0 секунд" was seen), nor over an hour.
+    """
+    text = answer.headers.get("retry-after", "")
+    seconds: float | None = None
+    if text.strip().isdigit():
+        seconds = float(text)
+    elif text:
+        try:
+            seconds = (email.utils.parsedate_to_datetime(text) - now).total_seconds()
+        except (ValueError, TypeError):
+            seconds = None
+    if seconds is None:
+        found = _PROSE.search(answer.body[:4000].decode("utf-8", "replace"))
+        seconds = float(found[1]) if found else 5.0
+    return min(3600.0, max(1.0, seconds))

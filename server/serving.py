@@ -1,0 +1,81 @@
+"""Processes of the server: one that does everything, or several that share the port."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+
+from server.app import build, database, serve
+from server.platform.embedded import EmbeddedPostgresError, die_with_parent
+from server.platform.log import logger
+from server.platform.postgres import DATABASE_AWAY, MigrationError, UnsafeDatabase
+from server.platform.vault import VaultError
+from server.settings import Settings
+from server.tracking.scripts import ScriptsNotBuilt
+
+_log = logger(__name__)
+_RESTART_PAUSE_S = 1.0
+
+
+async def serve_one(settings: Settings, *, role: str) -> int:
+    """Serves in this process until it is told to stop; answers the exit code."""
+    try:
+        async with database(settings, owner="serve") as dsn:
+            await serve(build(settings, dsn, role=role), reuse_port=bool(os.environ.get("_YCLICK_CHILD")))
+    except (
+        EmbeddedPostgresError,
+        MigrationError,
+        UnsafeDatabase,
+        VaultError,
+        ScriptsNotBuilt,
+        *DATABASE_AWAY,
+    ) as error:
+        _log.error("server.cannot_start", error=str(error) or type(error).__name__)
+        return 1
+    return 0
+
+
+async def serve_many(settings: Settings, *, processes: int, role: str) -> int:
+    """Owns the database and keeps `processes` children alive; SIGTERM drains them all."""
+    if not settings.redis_url.get_secret_value():
+        _log.warning(
+            "bus.in_process", note="several processes without YCLICK_REDIS_URL: signals between them are polled"
+        )
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(name, stop.set)
+    try:
+        async with database(settings, owner="serve") as dsn:
+            environment = {**os.environ, "YCLICK_DATABASE_URL": dsn, "_YCLICK_CHILD": "1"}
+            await asyncio.gather(*(_keep_alive(environment, role, stop) for _ in range(processes)))
+    except (EmbeddedPostgresError, MigrationError, *DATABASE_AWAY) as error:
+        _log.error("server.cannot_start", error=str(error) or type(error).__name__)
+        return 1
+    return 0
+
+
+async def _keep_alive(environment: dict[str, str], role: str, stop: asyncio.Event) -> None:
+    """One child, started again when it dies, ended by SIGTERM when we stop."""
+    while not stop.is_set():
+        child = subprocess.Popen(
+            [sys.executable, "-m", "server", "serve", "--role", role],
+            env=environment,
+            start_new_session=True,
+            preexec_fn=die_with_parent(signal.SIGTERM),  # noqa: PLW1509 -- only prctl runs there
+        )
+        ended = asyncio.create_task(asyncio.to_thread(child.wait))
+        stopping = asyncio.create_task(stop.wait())
+        await asyncio.wait((ended, stopping), return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
+        if stop.is_set():
+            child.send_signal(signal.SIGTERM)
+            with contextlib.suppress(asyncio.CancelledError):
+                await ended
+            return
+        _log.error("server.child_died", code=child.returncode)
+        await asyncio.sleep(_RESTART_PAUSE_S)

@@ -1,0 +1,188 @@
+"""HTTP of the scripts and the collector: parse, call, answer."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from aiohttp import web
+
+from server.accounts.model import ScriptKey
+from server.delivery import ledger
+from server.keys import ADDRESS, COLLECTOR, LOOKUP, POOL, SCRIPTS
+from server.platform import metrics
+from server.platform.clock import utc_now
+from server.platform.limits import Limiter
+from server.platform.postgres import DATABASE_AWAY
+from server.platform.web import Problem, accepts_encoding, problem_response, read_body, unavailable
+from server.tracking import bots
+from server.tracking.addresses import clean_address
+from server.tracking.collector import Full, NewHit
+from server.tracking.flow import stored_visit
+from server.tracking.model import BODY_LIMIT, BadBody, Batch, Event, VisitDescription, occurred_at, parse_batch
+from server.tracking.scripts import EMPTY
+
+routes = web.RouteTableDef()
+
+_CORS = {"Access-Control-Allow-Origin": "*", "Cache-Control": "no-store"}
+_SCRIPT_HEADERS = {
+    "Cache-Control": "public, max-age=300, stale-while-revalidate=86400",
+    "Cross-Origin-Resource-Policy": "cross-origin",
+    "X-Content-Type-Options": "nosniff",
+    "Vary": "Accept-Encoding",
+}
+#: Requests of one key from one address in ten seconds; a visitor's browser sends a few.
+_limiter = Limiter(limit=300, window_s=10)
+
+
+# --- the scripts
+
+
+@routes.get("/s/{key}.js")
+async def site_script(request: web.Request) -> web.Response:
+    return await _script(request, "site")
+
+
+@routes.get("/f/{key}.js")
+async def form_script(request: web.Request) -> web.Response:
+    return await _script(request, "form")
+
+
+async def _script(request: web.Request, place: str) -> web.Response:
+    key = await request.app[LOOKUP].script_key(request.match_info["key"])
+    known = await request.app[LOOKUP].known(key.site.account_id) if key and key.place == place else None
+    if key is None or known is None:
+        # A page that carries an unknown key must not break: it gets a script that does nothing.
+        return web.Response(
+            body=EMPTY, status=404, content_type="application/javascript", charset="utf-8",
+            headers={**_SCRIPT_HEADERS, "Cache-Control": "public, max-age=60"},
+        )  # fmt: skip
+    rendered = await request.app[SCRIPTS].render(key, known.account)
+    headers = {**_SCRIPT_HEADERS, "ETag": rendered.etag}
+    if rendered.etag in request.headers.get("If-None-Match", ""):
+        return web.Response(status=304, headers=headers)
+    accepted = request.headers.get("Accept-Encoding", "")
+    body = rendered.plain
+    for name in ("br", "gzip"):
+        if accepts_encoding(accepted, name):
+            body = rendered.brotli if name == "br" else rendered.gzip
+            headers["Content-Encoding"] = name
+            break
+    return web.Response(body=body, content_type="application/javascript", charset="utf-8", headers=headers)
+
+
+# --- the collector
+
+
+@routes.options("/c")
+async def preflight(_: web.Request) -> web.Response:
+    """The scripts send text/plain and need no preflight; a page's own sender with JSON does."""
+    headers = {
+        **_CORS, "Access-Control-Allow-Methods": "POST", "Access-Control-Allow-Headers": "Content-Type",
+        "Access-Control-Max-Age": "86400",
+    }  # fmt: skip
+    return web.Response(status=204, headers=headers)
+
+
+@routes.post("/c")
+async def collect(request: web.Request) -> web.Response:
+    try:
+        return await _collect(request)
+    except Problem as problem:
+        return _refusal(problem)
+    except (Full, *DATABASE_AWAY):
+        metrics.EVENTS.labels("unavailable").inc()
+        return _refusal(unavailable())
+
+
+def _refusal(problem: Problem) -> web.Response:
+    problem.headers.update(_CORS)
+    return problem_response(problem)
+
+
+async def _collect(request: web.Request) -> web.Response:
+    key = await request.app[LOOKUP].script_key(request.query.get("k", ""))
+    if key is None:
+        raise Problem(404, "unknown_key", "No account has this key; copy the script from the cabinet again.")
+    received_at = utc_now()
+    address = request.app[ADDRESS].of(request)
+    retry_after_s = _limiter.retry_after(f"{key.site.site_id}/{address}", address)
+    if retry_after_s:
+        await _refused(request, key, "rate_limit", "", received_at)
+        raise Problem(
+            429, "rate_limit", "Too many requests from this address.", headers={"Retry-After": str(retry_after_s)}
+        )
+    body = await read_body(request, BODY_LIMIT)
+    if body is None:
+        await _refused(request, key, "too_large", f"more than {BODY_LIMIT} bytes", received_at)
+        raise Problem(413, "too_large", f"A body may hold {BODY_LIMIT} bytes.")
+    try:
+        batch = parse_batch(body)
+    except BadBody as bad:
+        await _refused(request, key, bad.reason, bad.detail, received_at)
+        if bad.reason == "too_large":
+            raise Problem(413, "too_large", bad.detail or "The body is too large.") from None
+        raise Problem(400, bad.reason, bad.detail or "The body is not JSON.") from None
+    for reason, detail in batch.refused:
+        await _refused(request, key, reason, detail, received_at)
+    if batch.events:
+        await request.app[COLLECTOR].store(_hits(batch, key, request, received_at))
+        metrics.EVENTS.labels("accepted").inc(len(batch.events))
+    return web.Response(status=204, headers=_CORS)
+
+
+async def _refused(request: web.Request, key: ScriptKey, reason: str, detail: str, at: datetime) -> None:
+    """The owner sees what was turned away and why; where even that cannot be kept, the metric still counts."""
+    metrics.EVENTS.labels("refused").inc()
+    try:
+        async with request.app[POOL].acquire(timeout=1) as conn:
+            await ledger.refuse(conn, key.site.account_id, "collector", reason, at=at, detail=detail)
+    except DATABASE_AWAY:
+        metrics.EVENTS.labels("refusal_unrecorded").inc()
+
+
+def _hits(batch: Batch, key: ScriptKey, request: web.Request, received_at: datetime) -> list[NewHit]:
+    agent = request.headers.get("User-Agent", "")[:512]
+    bot = bots.is_bot(agent)
+    described: set[str] = set()
+    hits = []
+    for event in batch.events:
+        visit = None
+        if event.visit_id and event.visit_id not in described and event.visit_id in batch.visits:
+            described.add(event.visit_id)
+            visit = stored_visit(
+                _clean(batch.visits[event.visit_id]), received_at=received_at, sent_at_ms=batch.sent_at_ms,
+                client={"device": bots.device_of(agent), "browser": bots.browser_family(agent)},
+            )  # fmt: skip
+        hits.append(
+            NewHit(
+                account_id=key.site.account_id,
+                event_id=event.event_id,
+                kind=event.kind,
+                occurred_at=occurred_at(event, received_at),
+                visit_id=event.visit_id,
+                site_id=key.site.site_id,
+                place=key.place,
+                bot=bot,
+                visit=visit,
+                payload=_clean_payload(event, agent),
+            )
+        )
+    return hits
+
+
+def _clean(visit: VisitDescription) -> VisitDescription:
+    """Addresses are cut to what attribution needs before they are stored: no phones or e-mails of query strings."""
+    return VisitDescription(
+        visit.visitor_id, visit.started_at_ms, clean_address(visit.landing), clean_address(visit.referrer)
+    )
+
+
+def _clean_payload(event: Event, agent: str) -> dict[str, Any]:
+    payload = event.payload
+    for name in ("url", "referrer"):
+        if payload.get(name):
+            payload[name] = clean_address(payload[name])
+    if event.kind in ("form", "record", "booked"):
+        payload["mobile"] = bots.device_of(agent) in ("mobile", "tablet")
+    return payload

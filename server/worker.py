@@ -1,0 +1,212 @@
+"""The worker: loops that take what is due. Woken by the bus, and by themselves every half second.
+
+Composition as `app.py` is: the only other place that knows everybody.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from server import vendors
+from server.accounts.lookup import Lookup
+from server.accounts.store import account_of_hook
+from server.bookings import flow as bookings
+from server.delivery import inbox, outbox, retention
+from server.delivery.inbox import Handle
+from server.delivery.routes import INBOX_TOPIC
+from server.delivery.spool import Spool
+from server.leads import flow as leads
+from server.matching import flow as matching
+from server.platform import metrics
+from server.platform.bus import Bus, Subscription
+from server.platform.clock import utc_now
+from server.platform.egress import Unauthorized
+from server.platform.log import logger
+from server.platform.postgres import DATABASE_AWAY, Conn, Pool
+from server.platform.vault import Vault
+from server.settings import Settings
+from server.tracking import flow as tracking
+from server.tracking.collector import HITS_TOPIC
+from server.yclients.phones import phone_e164
+
+_log = logger(__name__)
+JOBS_TOPIC = "jobs"
+LEADS_TOPIC = "leads"
+_LOOK_EVERY_S = 0.5
+_JOBS_AT_ONCE = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What the loops work with."""
+
+    settings: Settings
+    pool: Pool
+    bus: Bus
+    vault: Vault
+    lookup: Lookup
+    spool: Spool
+
+
+class Worker:
+    """All loops of one process; `start` and `stop` once."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._tasks: list[asyncio.Task[None]] = []
+        self._vendors = vendors.Vendors(parts.settings, parts.vault)
+        self.handlers: dict[str, Handle] = {"yclients": self._take_yclients, "uis": self._keep}
+        self._jobs: dict[str, outbox.Run] = {
+            bookings.CHANGED_JOB: self._booking_changed,
+            bookings.READ_JOB: self._read_booking,
+            tracking.EVIDENCE_JOB: self._evidence,
+        }
+
+    def start(self) -> None:
+        loops = {
+            "hits": self._loop(HITS_TOPIC, self._hits),
+            "inbox": self._loop(INBOX_TOPIC, self._inbox),
+            "jobs": self._loop(JOBS_TOPIC, self._run_jobs),
+            "upkeep": self._loop("upkeep", self._upkeep, every_s=1.0),
+        }
+        self._tasks = [asyncio.create_task(loop, name=f"worker-{name}") for name, loop in loops.items()]
+
+    async def stop(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._vendors.close()
+
+    # --- loops
+
+    async def _loop(self, topic: str, work: Callable[[], Awaitable[int]], *, every_s: float = _LOOK_EVERY_S) -> None:
+        async with self._parts.bus.subscribe(topic) as signal:
+            while True:
+                try:
+                    busy = await work()
+                except DATABASE_AWAY as error:
+                    _log.warning("worker.database_away", loop=topic, error=type(error).__name__)
+                    busy = 0
+                    await asyncio.sleep(0.5)
+                except Exception:
+                    _log.exception("worker.loop_failed", loop=topic)
+                    busy = 0
+                if not busy:
+                    await _pause(signal, every_s)
+
+    async def _hits(self) -> int:
+        done = await tracking.work_batches(self._parts.pool, self._surroundings, now=utc_now())
+        if done:
+            await self._parts.bus.publish(JOBS_TOPIC)
+        return done
+
+    async def _inbox(self) -> int:
+        done = await inbox.work_inbox(self._parts.pool, self.handlers, now=utc_now())
+        if done:
+            await self._parts.bus.publish(JOBS_TOPIC)
+        return done
+
+    async def _run_jobs(self) -> int:
+        jobs = await outbox.claim(self._parts.pool, list(self._jobs), now=utc_now(), limit=_JOBS_AT_ONCE)
+        schedule = self._parts.settings.retry_schedule_s
+        await asyncio.gather(
+            *(outbox.run(self._parts.pool, job, self._jobs[job.kind], schedule, now=utc_now) for job in jobs)
+        )
+        return len(jobs)
+
+    async def _upkeep(self) -> int:
+        if self._parts.spool.waiting():
+            moved = await inbox.drain_spool(self._parts.pool, self._parts.spool, account_of_hook)
+            if moved:
+                await self._parts.bus.publish(INBOX_TOPIC)
+        await outbox.reap(self._parts.pool, now=utc_now())
+        await retention.keep_up(self._parts.pool, now=utc_now())
+        metrics.SPOOLED.set(self._parts.spool.waiting())
+        return 0
+
+    # --- handlers of the inbox
+
+    async def _take_yclients(self, conn: Conn, letter: inbox.Letter) -> inbox.Outcome:
+        known = await self._parts.lookup.known(letter.account_id, conn)
+        if known is None:
+            return inbox.Outcome("quarantined", (inbox.Rejected("no_account"),))
+        desk = bookings.Desk(
+            known.account, {branch.company_id: branch for branch in known.branches}, vendors.YCLIENTS,
+            known.yclients_connected,
+        )  # fmt: skip
+        return await bookings.take_letter(conn, letter, desk, now=utc_now())
+
+    async def _keep(self, _: Conn, __: inbox.Letter) -> inbox.Outcome:
+        """UIS notifications are kept and shown; nothing acts on them before their integrations are switched on."""
+        return inbox.Outcome("kept")
+
+    # --- reading by API: backfill, reconcile
+
+    async def pull(
+        self, account_id: UUID, *, since: datetime, by_creation: bool, dry_run: bool
+    ) -> AsyncIterator[tuple[int, bool]]:
+        """Every booking the vendor names, with whether it was new or changed here; (company id, stored)."""
+        known = await self._parts.lookup.known(account_id)
+        client = await self._vendors.yclients(self._parts.pool, account_id)
+        if known is None or client is None:
+            raise Unauthorized("the account is not connected; run `yclick account connect yclients ACCOUNT`")
+        for branch in known.branches:
+            wanted = {"start_date": f"{since:%Y-%m-%d}"} if by_creation else {"changed_after": since}
+            async for record in client.iterate_records(branch.company_id, with_deleted=True, **wanted):
+                async with self._parts.pool.acquire() as conn:
+                    transaction = conn.transaction()
+                    await transaction.start()
+                    result = await self._vendors.take(conn, known, branch, record, now=utc_now())
+                    # A dry run does everything and takes it back, so that its count cannot differ.
+                    await (transaction.rollback() if dry_run else transaction.commit())
+                yield branch.company_id, result == "stored"
+
+    # --- jobs
+
+    async def _booking_changed(self, job: outbox.Job) -> None:
+        """A booking is new or changed, or evidence came: decide, keep its lead up to date, come back if undecided."""
+        booking_id, now = UUID(job.key), utc_now()
+        async with self._parts.pool.acquire() as conn, conn.transaction():
+            decision = await matching.match_booking(
+                conn, job.account_id, booking_id, now=now, grace_s=self._parts.settings.match_grace_s,
+                cause=str(job.payload.get("cause", "booking")),
+            )  # fmt: skip
+            if decision is None:
+                return
+            await leads.refresh(conn, job.account_id, booking_id, visit_id=decision.match["visit_id"], now=now)
+            if decision.waits_until is not None:
+                await outbox.enqueue(
+                    conn, job.account_id, bookings.CHANGED_JOB, job.key, run_at=decision.waits_until,
+                    payload={"cause": "grace"},
+                )  # fmt: skip
+        await self._parts.bus.publish(LEADS_TOPIC, str(job.account_id))
+
+    async def _evidence(self, job: outbox.Job) -> None:
+        async with self._parts.pool.acquire() as conn, conn.transaction():
+            found = await matching.reconsider(conn, job.account_id, job.payload, bookings.CHANGED_JOB, now=utc_now())
+        if found:
+            await self._parts.bus.publish(JOBS_TOPIC)
+
+    async def _read_booking(self, job: outbox.Job) -> None:
+        await self._vendors.read_booking(self._parts.pool, self._parts.lookup, job)
+        await self._parts.bus.publish(JOBS_TOPIC)
+
+    async def _surroundings(self, conn: Conn, account_id: UUID) -> tracking.Surroundings | None:
+        known = await self._parts.lookup.known(account_id, conn)
+        if known is None:
+            return None
+        return tracking.Surroundings(known.account, known.sites, known.branches, _normal_phone)
+
+
+def _normal_phone(raw: str, region: str) -> str | None:
+    return phone_e164(raw, region=region) if raw else None
+
+
+async def _pause(signal: Subscription, every_s: float) -> None:
+    with contextlib.suppress(asyncio.QueueEmpty):
+        await signal.next(every_s)
