@@ -11,15 +11,13 @@ import os
 from pathlib import Path
 from typing import Any
 
-import asyncpg
-
 from server.accounts import flow, store
 from server.accounts.model import ScriptSettings
 from server.app import build, database, serve
 from server.platform.clock import utc_now
 from server.platform.embedded import EmbeddedPostgresError
 from server.platform.log import configure_log
-from server.platform.postgres import open_pool
+from server.platform.postgres import Conn, open_pool
 from server.platform.vault import load_vault
 from server.settings import Settings
 
@@ -87,7 +85,7 @@ def _form_hosts(stand_port: int) -> tuple[str, ...]:
     return (f"yclients.localhost:{stand_port}", f"zapis.salon.localhost:{stand_port}")
 
 
-async def _create(conn: asyncpg.Connection, vault: Any, settings: Settings, stand_port: int) -> dict[str, Any]:
+async def _create(conn: Conn, vault: Any, settings: Settings, stand_port: int) -> dict[str, Any]:
     made = await flow.create_account(
         conn, vault, name="Студия «Лён»", domain=f"salon.localhost:{stand_port}", branches=list(COMPANIES)
     )

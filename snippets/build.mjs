@@ -15,8 +15,16 @@ let over = false
 for (const name of ['site', 'form']) {
   const outfile = join(here, 'dist', `${name}.js`)
   await build({
-    entryPoints: [join(here, 'src', `${name}.ts`)], outfile, bundle: true, minify: true, format: 'iife', target: 'es2017',
-    charset: 'ascii', legalComments: 'none', logLevel: 'warning', define: { __SCRIPT__: JSON.stringify(`${name}/${version}`) },
+    entryPoints: [join(here, 'src', `${name}.ts`)],
+    outfile,
+    bundle: true,
+    minify: true,
+    format: 'iife',
+    target: 'es2017',
+    charset: 'ascii',
+    legalComments: 'none',
+    logLevel: 'warning',
+    define: { __SCRIPT__: JSON.stringify(`${name}/${version}`) },
   })
   const code = readFileSync(outfile)
   const brotli = brotliCompressSync(code, { params: { [constants.BROTLI_PARAM_QUALITY]: 11 } }).length
@@ -25,7 +33,9 @@ for (const name of ['site', 'form']) {
     const most = budget[name][kind]
     const mark = sizes[name][kind] > most ? 'OVER' : 'ok'
     over = over || mark === 'OVER'
-    console.log(`${name}.js  ${kind.padEnd(6)} ${String(sizes[name][kind]).padStart(6)} B  of ${most}  ${mark}`)
+    console.log(
+      `${name}.js  ${kind.padEnd(6)} ${String(sizes[name][kind]).padStart(6)} B  of ${most}  ${mark}`,
+    )
   }
 }
 writeFileSync(join(here, 'dist', 'meta.json'), JSON.stringify({ version, sizes }, null, 2))

@@ -29,7 +29,7 @@ def make_app(stand: Stand) -> web.Application:
     app.add_routes(rest.routes)
     app.router.add_route("*", "/{tail:.*}", _by_host)
 
-    async def hooks(app: web.Application):  # type: ignore[no-untyped-def]
+    async def hooks(app: web.Application):
         await app[rest.HOOKS].start()
         yield
         await app[rest.HOOKS].stop()

@@ -162,7 +162,7 @@ def _ways(stand: Stand, form: str) -> str:
 <li><button data-testid="add-link" onclick="var a=document.createElement('a');a.className='yclick';a.href='{form}/';a.target='_blank';a.textContent='добавленная ссылка';a.setAttribute('data-testid','added');document.querySelector('main').append(a)">добавить ссылку</button></li>
 <li><button data-testid="window-open" onclick="window.open('{form}/')">window.open</button></li>
 <li><button data-testid="program-click" onclick="document.querySelector('[data-testid=yclick]').click()">программный click()</button></li>
-<li><a href="/iframe" data-testid="to-iframe">форма на странице</a></li><li><a href="https://example.com/" data-testid="foreign">чужая ссылка</a></li></ul></main>"""  # noqa: E501
+<li><a href="/iframe" data-testid="to-iframe">форма на странице</a></li><li><a href="https://example.com/" data-testid="foreign">чужая ссылка</a></li></ul></main>"""
 
 
 _SPA = """<main><h1 id="t">Главная</h1><nav><a href="/spa/about" data-spa>О нас</a> <a href="/spa/team" data-spa>Команда</a></nav><p><a class="cta ms_booking" href="#" data-testid="hero">Записаться</a></p></main>
@@ -183,7 +183,7 @@ const acts=row.insertCell();const add=(name,change)=>{const b=document.createEle
 if(r.deleted)add('Восстановить',{deleted:false});else{add('Пришёл',{attendance:1,paid_full:1});add('Не пришёл',{attendance:-1});add('Подтвердил',{attendance:2});add('Удалить',{deleted:true})}}}
 for(const b of document.querySelectorAll('[data-make]'))b.onclick=()=>send('POST','/_stand/records',{kind:b.dataset.make,name:b.dataset.make==='staff'?'Ирина по телефону':'Клиент приложения',phone:'+7916'+Math.floor(1e6+Math.random()*8999999)})
 load();setInterval(load,3000)
-</script></body></html>"""  # noqa: E501
+</script></body></html>"""
 
 
 async def cabinet(_: web.Request) -> web.StreamResponse:

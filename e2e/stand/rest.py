@@ -39,7 +39,8 @@ def _refused(request: web.Request, refused: Refused) -> web.Response:
 async def vendor_moods(request: web.Request, handler: Any) -> web.StreamResponse:
     """Faults on cue, the limit, and who may ask."""
     if not request.path.startswith(API):
-        return await handler(request)
+        passed: web.StreamResponse = await handler(request)
+        return passed
     switches = request.app[STAND].switches
     from_form = "Authorization" not in request.headers
     if not from_form:
@@ -55,7 +56,8 @@ async def vendor_moods(request: web.Request, handler: Any) -> web.StreamResponse
         if switches.rest_fault == "401" or not request.headers["Authorization"].startswith("Bearer "):
             return _refused(request, Refused(401, 401, "Необходима авторизация"))
     try:
-        return await handler(request)
+        answer: web.StreamResponse = await handler(request)
+        return answer
     except Refused as refused:
         return _refused(request, refused)
 

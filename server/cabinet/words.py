@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from babel import Locale
 from babel.numbers import format_decimal
-from babel.plural import PluralRule
 
 TEXTS: Mapping[str, tuple[str, str]] = {
     # navigation
@@ -211,16 +211,6 @@ _PLURALS_EN = {
     "visits": {"one": "{n} visit", "other": "{n} visits"},
     "bookings": {"one": "{n} online booking", "other": "{n} online bookings"},
 }
-_RULES = {
-    "ru": PluralRule(
-        {
-            "one": "v = 0 and i % 10 = 1 and i % 100 != 11",
-            "few": "v = 0 and i % 10 = 2..4 and i % 100 != 12..14",
-            "many": "v = 0",
-        }
-    ),
-    "en": PluralRule({"one": "i = 1 and v = 0"}),
-}
 
 
 def text(code: str, locale: str, **params: object) -> str:
@@ -237,4 +227,4 @@ def reason(code: str, detail: str, locale: str) -> str:
 def counted(what: str, number: int, locale: str) -> str:
     """«2 визита», "2 visits"."""
     forms = (_PLURALS_EN if locale == "en" else _PLURALS)[what]
-    return forms[_RULES[locale](number)].format(n=format_decimal(number, locale=locale))
+    return forms[Locale.parse(locale).plural_form(number)].format(n=format_decimal(number, locale=locale))

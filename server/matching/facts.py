@@ -11,7 +11,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Literal
 
-ENGINE_VERSION = "2"
+ENGINE_VERSION = "1"
 
 
 class Level(StrEnum):
@@ -62,6 +62,7 @@ DetailCode = Literal[
     "booked_gap", "activity_gap", "services_same", "services_other", "master_same", "master_other",
     "slot_same", "slot_other", "form_same", "form_other", "branch_same", "device_same", "device_other",
     "from_site_same", "step_chosen", "step_time", "step_contacts", "spent",
+    "booked_elsewhere",
 ]  # fmt: skip
 
 

@@ -1,194 +1,69 @@
 """Which visit brought a booking: a ladder of evidence, L0 … L5, with probability, margin and alternatives.
 
-Pure: the same result for any order and any doubling of the inputs. Exact evidence first (the form itself named the
-record, or our mark stands inside it), then contacts and calls, then probable evidence weighed after Fellegi and
-Sunter: each agreement counts log2(m/u) bits, where m is how often it holds for true pairs and u by chance.
+Pure, and the same answer for any order and any doubling of the inputs. Exact evidence comes first (the form itself
+named the record, or our mark stands inside it), then contacts and calls, then probable evidence. A higher rung wins;
+what a lower one says is kept beside it. Two visits that cannot be told apart are never decided between.
+A booking has at most one visit; a visit may have several bookings.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from enum import StrEnum
 
-ENGINE_VERSION = "1"
-#: An exact mark decides; as a weight it is shown as this many bits (a chance of error under one in a thousand).
-EXACT_BITS = 10.0
-_EARLY, _LATE = timedelta(minutes=10), timedelta(hours=24)
-_WINDOW_BEFORE, _WINDOW_AFTER = timedelta(minutes=60), timedelta(minutes=2)
-_BOOKED_BEFORE = timedelta(minutes=10)
-_CONTACT_WINDOW = timedelta(days=30)
-_IMPORTED_AFTER = timedelta(hours=24)
+from server.matching.facts import (
+    ENGINE_VERSION,
+    Alternative,
+    BookingFacts,
+    Claim,
+    DetailCode,
+    Evidence,
+    Level,
+    Match,
+    Method,
+    NoteCode,
+    Origin,
+    ReasonCode,
+    Weighed,
+)
+from server.matching.scoring import (
+    BOOKED_BEFORE,
+    COMMON_TABLE,
+    ELSEWHERE,
+    FORM_KINDS,
+    WINDOW_AFTER,
+    WINDOW_BEFORE,
+    Candidate,
+    FieldTable,
+    candidates,
+    concerns,
+    shares,
+    weighed,
+)
+
+__all__ = [
+    "ACCEPT_MARGIN_BITS", "ACCEPT_PROBABILITY", "COMMON_TABLE", "ENGINE_VERSION", "EXACT_BITS", "Alternative",
+    "BookingFacts", "Claim", "Evidence", "FieldTable", "Level", "Match", "Method", "Origin", "Weighed", "better",
+    "decide", "grace_until",
+]  # fmt: skip
+
+#: An exact mark decides by itself. As a weight it is shown as this: above any sum of probable evidence.
+EXACT_BITS = 20.0
 ACCEPT_PROBABILITY = 0.90
 ACCEPT_MARGIN_BITS = 4.0
 _POSSIBLE = 0.5
-_FORM_KINDS = frozenset({"open", "form", "step", "booked"})
-
-
-class Level(StrEnum):
-    L0 = "L0"
-    L1 = "L1"
-    L2 = "L2"
-    L3 = "L3"
-    L4 = "L4"
-    L5 = "L5"
-    NONE = "none"
-
-
-_RANK = {level: rank for rank, level in enumerate(reversed(Level))}
-
-
-class Method(StrEnum):
-    RECORD = "record"
-    MARK = "mark"
-    PHONE = "phone"
-    CALL = "call"
-    EMAIL = "email"
-    PROBABLE = "probable"
-    NONE = "none"
-
-
-class Origin(StrEnum):
-    WIDGET_DESKTOP = "widget_desktop"
-    WIDGET_MOBILE = "widget_mobile"
-    MOBILE_APP = "mobile_app"
-    STAFF = "staff"
-    API = "api"
-    IMPORT = "import"
-    UNKNOWN = "unknown"
-
-
-@dataclass(frozen=True, slots=True)
-class BookingFacts:
-    """What is known of a booking. Times are aware; `starts_at_local` is the branch's wall clock, to the minute."""
-
-    booking_id: str
-    company_id: int
-    record_id: int
-    created_at: datetime
-    received_at: datetime
-    origin: Origin
-    online: bool
-    bookform_id: int | None = None
-    is_mobile: int | None = None  # 1 phone, 2 desktop
-    from_host: str | None = None
-    service_ids: frozenset[int] = frozenset()
-    staff_id: int | None = None
-    starts_at_local: str | None = None
-    phone_hash: bytes | None = None
-    email_hash: bytes | None = None
-    mark: str | None = None
-    deleted: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Evidence:
-    """One fact of one visit: `record`, `mark`, `booked`, `open`, `form`, `step`, `contact_phone`, `contact_email`, `call`."""
-
-    kind: str
-    event_id: str
-    visit_id: str
-    at: datetime
-    company_id: int | None = None
-    record_id: int | None = None
-    form_id: int | None = None
-    service_ids: frozenset[int] = frozenset()
-    staff_id: int | None = None
-    slot: str | None = None
-    is_mobile: bool | None = None
-    phone_hash: bytes | None = None
-    email_hash: bytes | None = None
-    mark: str | None = None
-    mark_state: str | None = None  # bound, expired
-    site_host: str | None = None
-    step: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Claim:
-    """A visit's booking that is explained exactly: what it did with the form about then is spent."""
-
-    visit_id: str
-    company_id: int
-    record_id: int
-    at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Alternative:
-    visit_id: str
-    probability: float
-    bits: float
-
-
-@dataclass(frozen=True, slots=True)
-class Weighed:
-    """One piece of evidence as shown: for (+) or against (−) a visit, in bits."""
-
-    kind: str
-    at: datetime
-    weight_bits: float
-    detail_code: str
-    detail_params: Mapping[str, str]
-    visit_id: str
-
-
-@dataclass(frozen=True, slots=True)
-class Match:
-    level: Level
-    method: Method
-    probability: float
-    visit_id: str | None
-    reason_code: str
-    reason_params: Mapping[str, str] = field(default_factory=dict)
-    evidence: tuple[Weighed, ...] = ()
-    alternatives: tuple[Alternative, ...] = ()
-    margin_bits: float | None = None
-    engine_version: str = ENGINE_VERSION
-
-
-@dataclass(frozen=True, slots=True)
-class Pair:
-    """How often a field agrees for true pairs (m) and by chance (u)."""
-
-    m: float
-    u: float
-
-    @property
-    def agree(self) -> float:
-        return math.log2(self.m / self.u)
-
-    @property
-    def differ(self) -> float:
-        return math.log2((1 - self.m) / (1 - self.u))
-
-
-@dataclass(frozen=True, slots=True)
-class FieldTable:
-    """Common weights, until a company has its own pairs. Sources: the worked example of the design note (services,
-    master, slot, time after `booked`); the bins of form activity are ours and to be calibrated on exact pairs."""
-
-    services: Pair = Pair(0.97, 0.15)
-    master: Pair = Pair(0.90, 0.20)
-    slot: Pair = Pair(0.98, 0.01)
-    form: Pair = Pair(0.98, 0.55)
-    device: Pair = Pair(0.97, 0.50)
-    from_site: Pair = Pair(0.90, 0.45)
-    #: Gap between the form's `booked` and the vendor's creation time, seconds → (m, u).
-    booked_gap: tuple[tuple[float, float, float], ...] = (
-        (10, 0.90, 0.004), (60, 0.07, 0.02), (180, 0.02, 0.05), (600, 0.008, 0.15), (math.inf, 0.002, 0.776),
-    )  # fmt: skip
-    #: Gap between the last activity in the form and the creation time, seconds → (m, u).
-    activity_gap: tuple[tuple[float, float, float], ...] = (
-        (60, 0.40, 0.02), (300, 0.35, 0.07), (600, 0.15, 0.08), (1800, 0.08, 0.33), (math.inf, 0.02, 0.50),
-    )  # fmt: skip
-    #: The form told a booking elsewhere in time or content, or another record explains it.
-    spent_bits: float = -8.0
-
-
-COMMON_TABLE = FieldTable()
+#: The form may name a record this long before (wrong vendor clock) or after (slow network) its creation.
+_EARLY, _LATE = timedelta(minutes=10), timedelta(hours=24)
+_MARK_LIFE = timedelta(hours=24)
+_CONTACT_WINDOW = timedelta(days=30)
+#: First heard of later than this: an old booking, brought over or read afterwards.
+_IMPORTED_AFTER = timedelta(hours=24)
+_SHOWN = 5
+_EXACT_LEVELS = (Level.L0, Level.L1)
+#: When two visits name the same record or carry the same mark, the first is still nearly certain.
+_CONTESTED = 0.99
 
 
 def decide(
@@ -198,250 +73,343 @@ def decide(
     *,
     table: FieldTable = COMMON_TABLE,
 ) -> Match:
-    """The best supported answer, or `none` with the reason. Deterministic in the set of its inputs."""
-    facts = sorted(
-        {item.event_id: item for item in sorted(evidence, key=repr)}.values(), key=lambda item: (item.at, item.event_id)
-    )
-    shut = _shut_out(booking)
-    if shut is None:
-        exact = _by_record(booking, facts) or _by_mark(booking, facts)
-        if exact:
-            return exact
-    strong = _by_contact(booking, facts, web=shut is None)
-    if strong:
-        return strong
-    if shut is not None:
-        return Match(Level.NONE, Method.NONE, 0.0, None, shut)
-    if booking.origin is Origin.MOBILE_APP:
-        return Match(Level.NONE, Method.NONE, 0.0, None, "mobile_app")
-    return _probable(booking, facts, tuple(claims), table)
+    """The best supported answer, or level `none` with the reason. A function of the set of its inputs.
+
+    `evidence` may hold anything of the account; what does not concern this booking changes nothing.
+    """
+    facts = _gather(booking, evidence, claims)
+    closed = _closed(booking)
+    rungs = _rungs(booking, facts, table, closed=closed is not None)
+    open_to_guess = closed is None and booking.origin is not Origin.MOBILE_APP
+    weighted = candidates(booking, facts.visits, facts.claims, table) if open_to_guess else []
+    standing = next((rung for rung in rungs if rung.visit_id is not None), None)
+    if standing is not None:
+        return _standing(standing, rungs, weighted, table)
+    looked_at = [item for rung in rungs for item in rung.weighed]
+    note = next((rung.note for rung in rungs if rung.note is not None), None)
+    if not open_to_guess:
+        return _nothing(closed or "mobile_app", looked_at, note)
+    if not weighted:
+        old = booking.received_at - booking.created_at > _IMPORTED_AFTER
+        return _nothing("import" if old and not looked_at else "nobody", looked_at, note)
+    return _probable(weighted, looked_at, note, table)
 
 
-def _shut_out(booking: BookingFacts) -> str | None:
+def _closed(booking: BookingFacts) -> ReasonCode | None:
     """Why no visit to the site can have brought this booking; None when one can."""
-    if booking.origin in (Origin.STAFF, Origin.API, Origin.IMPORT):
-        return booking.origin.value
-    if not booking.online:
-        return "not_online"
-    if booking.received_at - booking.created_at > _IMPORTED_AFTER and booking.origin is Origin.UNKNOWN:
-        return "import"
-    return None
+    match booking.origin:
+        case Origin.STAFF:
+            return "staff"
+        case Origin.API:
+            return "api"
+        case Origin.IMPORT:
+            return "import"
+    return None if booking.online else "not_online"
 
 
-# --- exact: L0, L1
+# --- what concerns the booking
 
 
-def _by_record(booking: BookingFacts, facts: list[Evidence]) -> Match | None:
-    told = [
-        item for item in facts
-        if item.kind == "record" and (item.company_id, item.record_id) == (booking.company_id, booking.record_id)
-    ]  # fmt: skip
-    near = [item for item in told if -_EARLY <= item.at - booking.created_at <= _LATE]
-    if not near:
-        return None
-    first = near[0]
-    others = sorted({item.visit_id for item in near} - {first.visit_id})
-    weighed = [
-        _weighed(item, EXACT_BITS if item.visit_id == first.visit_id else -EXACT_BITS, "record", booking)
-        for item in near
-    ]
-    weighed += [_weighed(item, -EXACT_BITS, "record_absurd", booking) for item in told if item not in near]
-    return Match(
-        Level.L0, Method.RECORD, 1.0, first.visit_id, "record_contested" if others else "record",
-        {"record_id": str(booking.record_id), "at": first.at.isoformat()},
-        _ordered(weighed), tuple(Alternative(visit_id, 0.0, -EXACT_BITS) for visit_id in others), None,
-    )  # fmt: skip
+@dataclass(slots=True)
+class _Facts:
+    records: list[Evidence] = field(default_factory=list)
+    marks: list[Evidence] = field(default_factory=list)
+    contacts: dict[str, list[Evidence]] = field(default_factory=dict)
+    visits: dict[str, list[Evidence]] = field(default_factory=dict)
+    claims: list[Claim] = field(default_factory=list)
 
 
-def _by_mark(booking: BookingFacts, facts: list[Evidence]) -> Match | None:
-    if not booking.mark:
-        return None
-    found = [
-        item for item in facts if item.kind == "mark" and item.mark == booking.mark and item.mark_state != "expired"
-    ]
-    if not found:
-        return None
-    first = found[0]
-    return Match(
-        Level.L1, Method.MARK, 1.0, first.visit_id, "mark", {"at": first.at.isoformat()},
-        _ordered([_weighed(first, EXACT_BITS, "mark", booking)]),
-    )  # fmt: skip
+def _gather(booking: BookingFacts, evidence: Iterable[Evidence], claims: Iterable[Claim]) -> _Facts:
+    """Each fact once, sorted into what it can say about this booking; the rest is left out."""
+    facts = _Facts(claims=[item for item in claims if (item.company_id, item.record_id) != _record(booking)])
+    earliest, latest = booking.created_at - WINDOW_BEFORE, booking.created_at + WINDOW_AFTER
+    booked_from = booking.created_at - BOOKED_BEFORE
+    for item in _once(evidence):
+        kind = item.kind
+        if kind in FORM_KINDS:
+            if not (booked_from if kind == "booked" else earliest) <= item.at <= latest:
+                continue
+            if concerns(booking, item):
+                facts.visits.setdefault(item.visit_id, []).append(item)
+            elif kind == "booked":
+                facts.claims.append(Claim(item.visit_id, item.company_id or 0, ELSEWHERE, item.at))
+        elif kind == "record":
+            if (item.company_id, item.record_id) == _record(booking):
+                facts.records.append(item)
+            elif item.company_id is not None and item.record_id:
+                facts.claims.append(Claim(item.visit_id, item.company_id, item.record_id, item.at))
+        elif kind == "mark":
+            if booking.mark and item.mark == booking.mark:
+                facts.marks.append(item)
+        elif _same_contact(booking, item) and -WINDOW_AFTER <= booking.created_at - item.at <= _CONTACT_WINDOW:
+            facts.contacts.setdefault(kind, []).append(item)
+    return facts
 
 
-# --- strong: L2 phone, L3 call, L4 e-mail
-
-_CONTACTS = (
-    ("contact_phone", Level.L2, Method.PHONE, 0.97, "phone"),
-    ("call", Level.L3, Method.CALL, 0.95, "call"),
-    ("contact_email", Level.L4, Method.EMAIL, 0.95, "email"),
-)
+def _record(booking: BookingFacts) -> tuple[int, int]:
+    return booking.company_id, booking.record_id
 
 
-def _by_contact(booking: BookingFacts, facts: list[Evidence], *, web: bool) -> Match | None:
-    """The same phone or e-mail as in the booking, within 30 days before it; the nearest visit wins."""
-    for kind, level, method, probability, code in _CONTACTS:
-        if kind != "call" and not web:
-            continue
-        if web and booking.origin is Origin.MOBILE_APP and kind != "call":
-            continue
-        same = [item for item in facts if item.kind == kind and _same_contact(booking, item)]
-        same = [item for item in same if -_CONTACT_WINDOW <= item.at - booking.created_at <= _WINDOW_AFTER]
-        if not same:
-            continue
-        nearest = max(same, key=lambda item: (item.at, item.event_id))
-        others = sorted({item.visit_id for item in same} - {nearest.visit_id})
-        share = probability / (1 + 0.1 * len(others))
-        bits = math.log2(probability / (1 - probability))
-        rest = (1 - share) / (len(others) + 1)
-        return Match(
-            level, method, share, nearest.visit_id, code, {"at": nearest.at.isoformat()},
-            _ordered(_weighed(item, bits, code, booking) for item in same),
-            tuple(Alternative(visit_id, round(rest, 6), 0.0) for visit_id in others), None,
-        )  # fmt: skip
-    return None
+def _once(evidence: Iterable[Evidence]) -> Iterable[Evidence]:
+    """One fact per event; two tellings of one event that differ are settled without regard to their order."""
+    kept: dict[str, Evidence] = {}
+    for item in evidence:
+        known = kept.setdefault(item.event_id, item)
+        if known is not item and known != item:
+            kept[item.event_id] = min(known, item, key=_telling)
+    return kept.values()
+
+
+def _telling(item: Evidence) -> str:
+    # A set has no order of its own; sorted it has.
+    return f"{replace(item, service_ids=frozenset())!r}{sorted(item.service_ids)}"
 
 
 def _same_contact(booking: BookingFacts, item: Evidence) -> bool:
     if item.kind == "contact_email":
         return booking.email_hash is not None and item.email_hash == booking.email_hash
-    return booking.phone_hash is not None and item.phone_hash == booking.phone_hash
+    if item.kind in ("contact_phone", "chat_phone", "call"):
+        return booking.phone_hash is not None and item.phone_hash == booking.phone_hash
+    return False
 
 
-# --- probable: L5
+# --- the rungs above the probable one
 
 
-@dataclass(slots=True)
-class _Candidate:
-    visit_id: str
-    bits: float
-    weighed: list[Weighed]
+@dataclass(frozen=True, slots=True)
+class _Rung:
+    """What one kind of evidence says: the visit it points at, if any, and all that was looked at."""
+
+    level: Level
+    method: Method
+    code: ReasonCode
+    probability: float = 0.0
+    visit_id: str | None = None
+    params: Mapping[str, str] = field(default_factory=dict)
+    others: tuple[str, ...] = ()
+    weighed: tuple[Weighed, ...] = ()
+    note: NoteCode | None = None
 
 
-def _probable(booking: BookingFacts, facts: list[Evidence], claims: tuple[Claim, ...], table: FieldTable) -> Match:
-    by_visit: dict[str, list[Evidence]] = {}
-    for item in facts:
-        if item.kind in _FORM_KINDS and _concerns(booking, item):
-            by_visit.setdefault(item.visit_id, []).append(item)
-    candidates = [
-        _weigh(booking, visit_id, items, [claim for claim in claims if claim.visit_id == visit_id], table)
-        for visit_id, items in sorted(by_visit.items())
+def _rungs(booking: BookingFacts, facts: _Facts, table: FieldTable, *, closed: bool) -> list[_Rung]:
+    """The rungs that this booking may stand on, best first."""
+    rungs = []
+    if not closed:
+        # Also for a booking that looks like the app's: the form itself knows better.
+        rungs += [_by_record(booking, facts.records), _by_mark(booking, facts.marks)]
+    if booking.origin is Origin.MOBILE_APP:
+        return rungs
+    if not closed:
+        rungs.append(_by_contact(booking, facts, _PHONE, table.phone, table))
+    # Staff write down what a caller or a chat asked for: these may point at a visit even then.
+    rungs.append(_by_contact(booking, facts, _CHAT, table.phone, table))
+    rungs.append(_by_contact(booking, facts, _CALL, table.call, table))
+    if not closed:
+        rungs.append(_by_contact(booking, facts, _EMAIL, table.email, table))
+    return rungs
+
+
+@dataclass(frozen=True, slots=True)
+class _Exact:
+    """The words of an exact rung: alone or contested; for the visit that said it first and for later ones."""
+
+    level: Level
+    method: Method
+    alone: ReasonCode
+    contested: ReasonCode
+    first: DetailCode
+    later: DetailCode
+
+
+_RECORD = _Exact(Level.L0, Method.RECORD, "record", "record_contested", "record", "record_later")
+_MARK = _Exact(Level.L1, Method.MARK, "mark", "mark_contested", "mark", "mark_other")
+
+
+def _by_record(booking: BookingFacts, told: Sequence[Evidence]) -> _Rung:
+    """L0. The first visit that named the record, if it did so at a possible time."""
+    params = {"record_id": str(booking.record_id)}
+    near = [item for item in told if -_EARLY <= item.at - booking.created_at <= _LATE]
+    absurd = [_shown(item, -EXACT_BITS, "record_absurd", params) for item in told if item not in near]
+    rung = _first(near, _RECORD, params)
+    return replace(rung, weighed=(*rung.weighed, *absurd), note=rung.note or ("record_absurd" if absurd else None))
+
+
+def _by_mark(booking: BookingFacts, found: Sequence[Evidence]) -> _Rung:
+    """L1. The visit that was given the mark standing in the booking, if the mark was still its own and alive."""
+    by_state: dict[str, list[Evidence]] = {}
+    for item in found:
+        by_state.setdefault(_mark_state(booking, item), []).append(item)
+    strange, expired = by_state.get("stranger", ()), by_state.get("expired", ())
+    rung = _first(by_state.get("bound", ()), _MARK, {})
+    refused = [
+        *(_shown(item, -EXACT_BITS, "mark_stranger", {}) for item in strange),
+        *(_shown(item, -EXACT_BITS, "mark_expired", {}) for item in expired),
     ]
-    if not candidates:
-        return Match(Level.NONE, Method.NONE, 0.0, None, "nobody")
-    candidates.sort(key=lambda candidate: (-candidate.bits, candidate.visit_id))
-    # One more possibility is always there: somebody whom no script saw.
-    odds = [2.0 ** min(60.0, max(-60.0, candidate.bits)) for candidate in candidates]
-    whole = 1.0 + sum(odds)
-    best, chance = candidates[0], odds[0] / whole
-    margin = best.bits - (candidates[1].bits if len(candidates) > 1 else 0.0)
-    others = tuple(
-        Alternative(candidate.visit_id, share / whole, candidate.bits)
-        for candidate, share in list(zip(candidates, odds, strict=True))[1:4]
+    note = rung.note
+    if note is None and rung.visit_id is None and refused:
+        note = "mark_stranger" if strange else "mark_expired"
+    return replace(rung, weighed=(*rung.weighed, *refused), note=note)
+
+
+def _mark_state(booking: BookingFacts, item: Evidence) -> str:
+    """`bound`, `expired`, or `stranger`, which also stands for any state that is not known here."""
+    if item.mark_state not in (None, "bound"):
+        return "expired" if item.mark_state == "expired" else "stranger"
+    return "bound" if -_EARLY <= booking.created_at - item.at <= _MARK_LIFE else "expired"
+
+
+def _first(items: Sequence[Evidence], words: _Exact, params: Mapping[str, str]) -> _Rung:
+    """The visit that said it first. Two that said it at the same moment cannot be told apart."""
+    by_visit = _one_each(items, lambda item: item.at.timestamp())
+    if not by_visit:
+        return _Rung(words.level, words.method, words.alone)
+    first, *others = by_visit
+    if others and others[0].at == first.at:
+        equal = tuple(_shown(item, 0.0, words.first, params) for item in by_visit)
+        return _Rung(words.level, words.method, words.contested, weighed=equal, note="tie")
+    shown = (
+        _shown(first, EXACT_BITS, words.first, params),
+        *(_shown(item, -EXACT_BITS, words.later, params) for item in others),
     )
-    shown = _ordered([item for candidate in candidates[:3] for item in candidate.weighed])
-    if chance >= ACCEPT_PROBABILITY and margin >= ACCEPT_MARGIN_BITS:
-        code = "probable_booked" if any(item.kind == "booked" for item in by_visit[best.visit_id]) else "probable"
-        params = {"percent": _percent(chance), "candidates": str(len(candidates))}
-        return Match(Level.L5, Method.PROBABLE, chance, best.visit_id, code, params, shown, others, margin)
-    mentioned = (Alternative(best.visit_id, chance, best.bits), *others)[:4]
-    if len(candidates) > 1 and margin < 1.0 and odds[0] > 1.0:
+    return _Rung(
+        words.level, words.method, words.contested if others else words.alone, _CONTESTED if others else 1.0,
+        first.visit_id, {"at": first.at.isoformat(), **params}, tuple(item.visit_id for item in others), shown,
+    )  # fmt: skip
+
+
+def _shown(item: Evidence, bits: float, code: DetailCode, params: Mapping[str, str]) -> Weighed:
+    return Weighed(item.kind, item.at, bits, code, params, item.visit_id)
+
+
+@dataclass(frozen=True, slots=True)
+class _Contact:
+    kind: str
+    level: Level
+    method: Method
+    alone: ReasonCode
+    shared: ReasonCode
+    nearest: DetailCode
+    earlier: DetailCode
+
+
+_PHONE = _Contact("contact_phone", Level.L2, Method.PHONE, "phone", "phone_shared", "phone", "phone_earlier")
+_CHAT = _Contact("chat_phone", Level.L2, Method.PHONE, "chat", "chat_shared", "chat", "chat_earlier")
+_CALL = _Contact("call", Level.L3, Method.CALL, "call", "call_shared", "call", "call_earlier")
+_EMAIL = _Contact("contact_email", Level.L4, Method.EMAIL, "email", "email_shared", "email", "email_earlier")
+
+
+def _by_contact(booking: BookingFacts, facts: _Facts, words: _Contact, probability: float, table: FieldTable) -> _Rung:
+    """L2, L3, L4. The same phone or e-mail as in the booking; the visit nearest to its creation wins."""
+
+    def distance_s(item: Evidence) -> float:
+        return abs((booking.created_at - item.at).total_seconds())
+
+    by_visit = _one_each(facts.contacts.get(words.kind, ()), distance_s)
+    if not by_visit:
+        return _Rung(words.level, words.method, words.alone)
+    nearest, *others = by_visit
+    tie = bool(others) and distance_s(others[0]) == distance_s(nearest)
+    strangers = any(item.visitor_id and nearest.visitor_id and item.visitor_id != nearest.visitor_id for item in others)
+    chance = probability * (table.shared if strangers else 1.0)
+    bits = math.log2(chance / (1 - chance))
+    shown = tuple(_shown(item, bits, words.nearest if item is nearest else words.earlier, {}) for item in by_visit)
+    code = words.shared if strangers else words.alone
+    if tie:
+        return _Rung(words.level, words.method, code, weighed=shown, note="tie")
+    return _Rung(
+        words.level, words.method, code, chance, nearest.visit_id, {"at": nearest.at.isoformat()},
+        tuple(item.visit_id for item in others), shown,
+    )  # fmt: skip
+
+
+def _one_each(items: Iterable[Evidence], rank: Callable[[Evidence], float]) -> list[Evidence]:
+    """The best event of each visit, best visit first."""
+    best: dict[str, Evidence] = {}
+    for item in sorted(items, key=lambda item: (rank(item), item.event_id)):
+        best.setdefault(item.visit_id, item)
+    return sorted(best.values(), key=lambda item: (rank(item), item.visit_id))
+
+
+# --- the answer
+
+
+def _standing(rung: _Rung, rungs: Sequence[_Rung], weighted: Sequence[Candidate], table: FieldTable) -> Match:
+    """The answer of one rung, with what the others say for it and against it."""
+    assert rung.visit_id is not None
+    leader = _accepted(weighted, table)
+    # An older contact in another visit is no contradiction: clients come back. Another mark or message is.
+    pointed = [other.visit_id for other in rungs if other.level in _EXACT_LEVELS and other.visit_id is not None]
+    pointed += [leader.visit_id] if leader is not None else []
+    rivals = [visit_id for visit_id in dict.fromkeys([*rung.others, *pointed]) if visit_id != rung.visit_id][:_SHOWN]
+    bits = {candidate.visit_id: candidate.bits for candidate in weighted}
+    rest = (1.0 - rung.probability) / (len(rivals) + 1)
+    shown = [item for other in rungs for item in other.weighed]
+    for candidate in weighted:
+        if candidate.visit_id == rung.visit_id or candidate is leader:
+            shown += [weighed(point, candidate.visit_id) for point in candidate.points]
+    note = rung.note or ("contradicted" if any(visit_id != rung.visit_id for visit_id in pointed) else None)
+    return Match(
+        rung.level, rung.method, rung.probability, rung.visit_id, rung.code,
+        {**rung.params, "note": note} if note is not None else rung.params, _ordered(shown),
+        tuple(Alternative(visit_id, rest, bits.get(visit_id, 0.0)) for visit_id in rivals),
+    )  # fmt: skip
+
+
+def _accepted(weighted: Sequence[Candidate], table: FieldTable) -> Candidate | None:
+    if not weighted:
+        return None
+    clear = _margin(weighted) >= ACCEPT_MARGIN_BITS
+    return weighted[0] if clear and shares(weighted, table.ceiling)[0] >= ACCEPT_PROBABILITY else None
+
+
+def _margin(weighted: Sequence[Candidate]) -> float:
+    """The lead over the second visit, or over nobody (0 bits), whichever is heavier."""
+    return weighted[0].bits - max(0.0, weighted[1].bits if len(weighted) > 1 else 0.0)
+
+
+def _probable(
+    weighted: Sequence[Candidate], looked_at: Sequence[Weighed], note: NoteCode | None, table: FieldTable
+) -> Match:
+    chances = shares(weighted, table.ceiling)
+    best, margin = weighted[0], _margin(weighted)
+    shown = [*looked_at, *(weighed(point, item.visit_id) for item in weighted[:_SHOWN] for point in item.points)]
+    options = tuple(
+        Alternative(item.visit_id, chance, item.bits)
+        for item, chance in list(zip(weighted, chances, strict=True))[: _SHOWN + 1]
+    )
+    params = {"note": note} if note is not None else {}
+    if _accepted(weighted, table) is best:
+        code: ReasonCode = "probable_booked" if best.told else "probable_best" if len(weighted) > 1 else "probable"
         return Match(
-            Level.NONE, Method.NONE, 0.0, None, "equal", {"count": str(len(candidates))}, shown, mentioned, margin
-        )
-    code = "possible" if chance >= _POSSIBLE else "too_weak"
-    return Match(Level.NONE, Method.NONE, 0.0, None, code, {"percent": _percent(chance)}, shown, mentioned, margin)
+            Level.L5, Method.PROBABLE, chances[0], best.visit_id, code, {"percent": _percent(chances[0]), **params},
+            _ordered(shown), options[1:], margin,
+        )  # fmt: skip
+    code, more = _refused(weighted, chances[0])
+    return Match(
+        Level.NONE, Method.NONE, 0.0, None, code, {**more, **params}, _ordered(shown), options[:_SHOWN], margin
+    )
+
+
+def _refused(weighted: Sequence[Candidate], chance: float) -> tuple[ReasonCode, dict[str, str]]:
+    """Why the best candidate is not good enough."""
+    best = weighted[0]
+    equal = [item for item in weighted if best.bits - item.bits < 1.0]
+    if len(equal) > 1 and best.bits > 0.0:
+        return "equal", {"count": str(len(equal))}
+    if chance >= _POSSIBLE:
+        return "possible", {"percent": _percent(chance)}
+    return ("spent" if best.spent else "too_weak"), {}
+
+
+def _nothing(code: ReasonCode, looked_at: Sequence[Weighed], note: NoteCode | None) -> Match:
+    return Match(
+        Level.NONE, Method.NONE, 0.0, None, code, {"note": note} if note is not None else {}, _ordered(looked_at)
+    )
 
 
 def _percent(chance: float) -> str:
-    """A share as whole percent; a probable answer is never shown as certain."""
+    """A share as whole percent, never rounded up: what is probable is not shown as certain."""
     return str(min(99, math.floor(chance * 100)))
-
-
-def _concerns(booking: BookingFacts, item: Evidence) -> bool:
-    """Whether an event may belong to this booking: its company or form is not another's, its time is near."""
-    if item.company_id is not None and item.company_id != booking.company_id:
-        return False
-    gap = booking.created_at - item.at
-    before = _BOOKED_BEFORE if item.kind == "booked" else _WINDOW_BEFORE
-    return -_WINDOW_AFTER <= gap <= before
-
-
-def _weigh(
-    booking: BookingFacts, visit_id: str, items: list[Evidence], claims: list[Claim], table: FieldTable
-) -> _Candidate:
-    booked = [item for item in items if item.kind == "booked"]
-    if booked:
-        told = max(
-            booked, key=lambda item: (_content_bits(booking, item, table), -abs(_gap_s(booking, item)), item.event_id)
-        )
-        weighed = [_binned(booking, told, table.booked_gap, "booked_gap")]
-    else:
-        # A step with ids of the service, master or slot says more than the last click; else the last one counts.
-        told = max(items, key=lambda item: (_content_bits(booking, item, table), item.at, item.event_id))
-        last = max(items, key=lambda item: (item.at, item.event_id))
-        weighed = [_binned(booking, last, table.activity_gap, "activity_gap")]
-    weighed += _contents(booking, told, table)
-    form = next((item for item in items if item.form_id is not None), None)
-    if form is not None and booking.bookform_id is not None:
-        weighed.append(_compared(form, booking, table.form, "form", same=form.form_id == booking.bookform_id))
-    device = next((item for item in items if item.is_mobile is not None), None)
-    if device is not None and booking.is_mobile in (1, 2):
-        weighed.append(
-            _compared(device, booking, table.device, "device", same=device.is_mobile == (booking.is_mobile == 1))
-        )
-    hosted = next((item for item in items if item.site_host), None)
-    if hosted is not None and booking.from_host and hosted.site_host:
-        same = _same_host(hosted.site_host, booking.from_host)
-        if same:  # another host proves nothing: what the vendor keeps there is not settled
-            weighed.append(_compared(hosted, booking, table.from_site, "from_site", same=True))
-    for claim in claims:
-        if abs((claim.at - booking.created_at).total_seconds()) <= _WINDOW_BEFORE.total_seconds():
-            item = replace(told, kind="claim")
-            weighed.append(_weighed(item, table.spent_bits, "spent", booking, record_id=str(claim.record_id)))
-    return _Candidate(visit_id, sum(item.weight_bits for item in weighed), weighed)
-
-
-def _gap_s(booking: BookingFacts, item: Evidence) -> float:
-    return (booking.created_at - item.at).total_seconds()
-
-
-def _binned(booking: BookingFacts, item: Evidence, bins: tuple[tuple[float, float, float], ...], code: str) -> Weighed:
-    gap = abs(_gap_s(booking, item))
-    for most, m, u in bins:
-        if gap <= most:
-            return _weighed(item, math.log2(m / u), code, booking, seconds=str(int(gap)))
-    raise AssertionError("the last bin has no end")
-
-
-def _content_bits(booking: BookingFacts, item: Evidence, table: FieldTable) -> float:
-    return sum(weighed.weight_bits for weighed in _contents(booking, item, table))
-
-
-def _contents(booking: BookingFacts, item: Evidence, table: FieldTable) -> list[Weighed]:
-    """Services, master and slot, as far as both sides name them."""
-    found = []
-    if item.service_ids and booking.service_ids:
-        same = item.service_ids <= booking.service_ids
-        found.append(_compared(item, booking, table.services, "services", same=same))
-    if item.staff_id and booking.staff_id:
-        found.append(_compared(item, booking, table.master, "master", same=item.staff_id == booking.staff_id))
-    if item.slot and booking.starts_at_local:
-        found.append(_compared(item, booking, table.slot, "slot", same=item.slot == booking.starts_at_local[:16]))
-    return found
-
-
-def _compared(item: Evidence, booking: BookingFacts, pair: Pair, code: str, *, same: bool) -> Weighed:
-    return _weighed(item, pair.agree if same else pair.differ, f"{code}_{'same' if same else 'other'}", booking)
-
-
-def _same_host(one: str, other: str) -> bool:
-    one, other = (host.lower().removeprefix("www.").split(":")[0] for host in (one, other))
-    return one == other or one.endswith("." + other) or other.endswith("." + one)
-
-
-def _weighed(item: Evidence, bits: float, code: str, booking: BookingFacts, **params: str) -> Weighed:
-    base = {"record_id": str(booking.record_id)} if code.startswith("record") else {}
-    return Weighed(item.kind, item.at, bits, code, {**base, **params}, item.visit_id)
 
 
 def _ordered(items: Iterable[Weighed]) -> tuple[Weighed, ...]:
@@ -450,10 +418,14 @@ def _ordered(items: Iterable[Weighed]) -> tuple[Weighed, ...]:
 
 # --- deciding over time
 
+_HEIGHT = {level: height for height, level in enumerate(reversed(Level))}
+
 
 def grace_until(booking: BookingFacts, match: Match, *, grace_s: float) -> datetime | None:
-    """Until when the browser's report is waited for; None when nothing it says could change the answer."""
-    if match.level in (Level.L0, Level.L1) or _shut_out(booking) is not None:
+    """Until when the browser's report is waited for; None when none can come that would change the answer."""
+    if match.level in _EXACT_LEVELS or _closed(booking) is not None:
+        return None
+    if booking.received_at - booking.created_at > _IMPORTED_AFTER:
         return None
     return booking.received_at + timedelta(seconds=grace_s)
 
@@ -467,15 +439,21 @@ def better(
     improvement_window_s: float = 86_400,
     hand_corrected: bool = False,
 ) -> bool:
-    """Whether a new answer replaces the kept one: a higher level, or the same level with other facts, within a day."""
+    """Whether a new answer replaces the kept one.
+
+    A higher level wins; on the same level the newer answer, made from more facts, if it says something else. The one
+    way down: a probable answer is withdrawn when its visit is now contested, or explains another booking. That facts
+    are missing never withdraws anything. A person's correction stays, and after the window nothing changes.
+    """
     if old is None:
         return True
     if hand_corrected or (now - booking.received_at).total_seconds() > improvement_window_s:
         return False
-    if _RANK[new.level] != _RANK[old.level]:
-        return _RANK[new.level] > _RANK[old.level]
-    if new.level in (Level.L0, Level.L1):
+    if old.level is Level.L5 and new.level is Level.NONE:
+        return old.visit_id in {item.visit_id for item in new.alternatives}
+    if _HEIGHT[new.level] != _HEIGHT[old.level]:
+        return _HEIGHT[new.level] > _HEIGHT[old.level]
+    if new.level in _EXACT_LEVELS:
         return new.visit_id != old.visit_id  # an earlier claim of the same record came late
-    return (new.visit_id, new.reason_code) != (old.visit_id, old.reason_code) or abs(
-        new.probability - old.probability
-    ) > 0.001
+    said = (new.visit_id, new.reason_code) != (old.visit_id, old.reason_code)
+    return said or abs(new.probability - old.probability) > 0.001

@@ -104,10 +104,9 @@ def die_with_parent(stop_signal: int = signal.SIGINT) -> Callable[[], None]:
 class EmbeddedPostgres:
     """One cluster and its process. `start()` answers the DSN; `stop()` ends what this object started."""
 
-    def __init__(self, data_dir: Path, *, owner: Owner = "serve", durable: bool = True) -> None:
+    def __init__(self, data_dir: Path, *, owner: Owner = "serve") -> None:
         self._data_dir = data_dir.resolve()
         self._owner = owner
-        self._durable = durable  # False for tests only: a power cut may lose data
         self._user = unprivileged_user()
         self._process: subprocess.Popen[bytes] | None = None
         self._lock: IO[str] | None = None
@@ -197,8 +196,6 @@ class EmbeddedPostgres:
             "log_min_messages": "warning",
             "wal_compression": "on",
         }
-        if not self._durable:
-            options |= {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
         arguments = [f"--{key}={value}" for key, value in options.items()]
         self._process = self._spawn([str(binaries / "postgres"), "-D", str(cluster), *arguments], self._log)
         await _wait_until_answering(self._dsn(), deadline, self._process)
@@ -214,8 +211,7 @@ class EmbeddedPostgres:
                 output.seek(0)
                 raise EmbeddedPostgresError(f"initdb failed: {output.read().decode(errors='replace')[-2000:]}")
         # initdb ran without sync for speed; one sync now makes the new cluster durable before it is used.
-        if self._durable:
-            await asyncio.to_thread(os.sync)
+        await asyncio.to_thread(os.sync)
 
     def _spawn(self, command: list[str], output: IO[bytes]) -> subprocess.Popen[bytes]:
         """Starts a child from the main thread: the death signal follows the thread that forked."""

@@ -30,7 +30,12 @@ _SHOWN_SECRET_KEYS = frozenset({"tokens", "token_kind"})
 
 def redact(text: str) -> str:
     """The text without what looks like a secret, a phone or an e-mail; cut to 2,000 characters."""
-    text = text[:_LONGEST_TEXT]
+    # The end of a traceback says more than its beginning.
+    text = (
+        text[:_LONGEST_TEXT]
+        if len(text) <= _LONGEST_TEXT or "Traceback" not in text[:60]
+        else text[-4 * _LONGEST_TEXT :]
+    )
     for pattern, replacement in _SHAPES:
         text = pattern.sub(replacement, text)
     return text

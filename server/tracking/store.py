@@ -238,6 +238,8 @@ async def visit_events(conn: Conn, account_id: UUID, visit_id: str, *, limit: in
     """Everything the scripts told of a visit, once each, in time order."""
     return await conn.fetch(
         "select * from (select distinct on (event_id) event_id, kind, occurred_at, received_at, payload from hit"
-        " where account_id = $1 and visit_id = $2 order by event_id, received_at) t order by occurred_at limit $3",
+        " where account_id = $1 and (visit_id = $2 or visit_id is null and event_id in"
+        "  (select event_id from form_event where account_id = $1 and visit_id = $2 and mark is not null))"
+        " order by event_id, received_at) t order by occurred_at limit $3",
         account_id, visit_id, limit,
     )  # fmt: skip

@@ -32,6 +32,8 @@ def _one(text: str, region: str) -> str | None:
     if text.startswith("00"):
         text = "+" + text[2:]
     digits = re.sub(r"\D", "", text)
+    if region == "RU" and text.startswith("+8") and len(digits) == 11:
+        text = digits  # "+8 916 …": the prefix of calls at home, with a plus in front
     if not 9 <= len(digits) <= 20:
         return None
     candidates = [(text, region)]

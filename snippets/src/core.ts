@@ -35,14 +35,19 @@ export const guard = <T>(work: () => T): T | undefined => {
   }
 }
 
-export const soon = (work: () => void, ms: number): number => later(() => guard(work), ms) as unknown as number
+export const soon = (work: () => void, ms: number): number =>
+  later(() => guard(work), ms) as unknown as number
 
 export const listen = (target: EventTarget, name: string, handle: (event: any) => void): void => {
   guard(() => target.addEventListener(name, (event) => guard(() => handle(event)), true))
 }
 
 /** Puts `around` in the place of a method, once; the page keeps what the method answers and throws. */
-export const wrap = (owner: any, name: string, around: (call: () => any, args: any[], self: any) => any): void => {
+export const wrap = (
+  owner: any,
+  name: string,
+  around: (call: () => any, args: any[], self: any) => any,
+): void => {
   guard(() => {
     const original = owner[name]
     if (typeof original !== 'function' || original.yclick) return
@@ -68,7 +73,13 @@ export const json = (value: any): string => {
     for (const key of Object.keys(value)) parts[parts.length] = `${json(key)}:${json(value[key])}`
     return `{${parts.join(',')}}`
   }
-  return typeof value === 'number' && isFinite(value) ? `${value}` : value === true ? 'true' : value === false ? 'false' : 'null'
+  return typeof value === 'number' && isFinite(value)
+    ? `${value}`
+    : value === true
+      ? 'true'
+      : value === false
+        ? 'false'
+        : 'null'
 }
 
 /** 22 random letters and digits: 130 bits. */
@@ -77,7 +88,8 @@ export const randomId = (): string => {
   let text = ''
   while (text.length < 22) {
     const bytes = new Uint8Array(32)
-    if (!guard(() => crypto.getRandomValues(bytes))) for (let i = 0; i < 32; i++) bytes[i] = Math.random() * 256
+    if (!guard(() => crypto.getRandomValues(bytes)))
+      for (let i = 0; i < 32; i++) bytes[i] = Math.random() * 256
     for (let i = 0; i < 32 && text.length < 22; i++) {
       const place = bytes[i]! & 63
       if (place < 62) text += alphabet[place]
@@ -109,7 +121,8 @@ const keptKeys = (): string[] => {
   guard(() => {
     for (let i = 0; i < localStorage.length; i++) {
       const key = localStorage.key(i)!
-      if (key.indexOf(PREFIX) === 0 && keys.indexOf(key.slice(PREFIX.length)) < 0) keys[keys.length] = key.slice(PREFIX.length)
+      if (key.indexOf(PREFIX) === 0 && keys.indexOf(key.slice(PREFIX.length)) < 0)
+        keys[keys.length] = key.slice(PREFIX.length)
     }
   })
   return keys
@@ -126,7 +139,9 @@ const cookie = (value?: string): string => {
 
 // --- consent
 
-const controlled = config.consent === 'required' || (config.gpc === 'respect' && (navigator as any).globalPrivacyControl === true)
+const controlled =
+  config.consent === 'required' ||
+  (config.gpc === 'respect' && (navigator as any).globalPrivacyControl === true)
 let allowed = !controlled
 let starts: (() => void)[] = []
 
@@ -188,23 +203,57 @@ export let visit: Visit | null = null
 
 /** What of an address makes it a campaign: its marks and click ids, in order. */
 export const campaignOf = (search: string): string =>
-  (search.match(/[?&#](?:utm_\w+|_openstat|(?:y|ym|g|dcl|msc|ys|tw|tt|fb|rb_c|vk)(?:cl?)?l?i(?:ck)?d|gbraid|wbraid|li_fat_id)=[^&#]+/gi) || [])
+  (
+    search.match(
+      /[?&#](?:utm_\w+|_openstat|(?:y|ym|g|dcl|msc|ys|tw|tt|fb|rb_c|vk)(?:cl?)?l?i(?:ck)?d|gbraid|wbraid|li_fat_id)=[^&#]+/gi,
+    ) || []
+  )
     .join('')
     .replace(/[?#]/g, '&')
 
 /** A new visit after silence or with another campaign; all tabs of a site share it. */
-export const nextVisit = (old: Visit | null, now: number, address: string, referrer: string, fresh: () => string): Visit => {
+export const nextVisit = (
+  old: Visit | null,
+  now: number,
+  address: string,
+  referrer: string,
+  fresh: () => string,
+): Visit => {
   const campaign = campaignOf(address)
-  const lasts = old && now - old.seen <= config.visit_timeout_s * 1000 && (!campaign || campaign === old.campaign)
+  const lasts =
+    old && now - old.seen <= config.visit_timeout_s * 1000 && (!campaign || campaign === old.campaign)
   if (old && lasts) return { ...old, seen: now }
   const visitor = old ? old.visitor : fresh()
-  return { visitor, id: fresh(), started: now, seen: now, campaign, landing: address.slice(0, 2000), referrer: referrer.slice(0, 2000) }
+  return {
+    visitor,
+    id: fresh(),
+    started: now,
+    seen: now,
+    campaign,
+    landing: address.slice(0, 2000),
+    referrer: referrer.slice(0, 2000),
+  }
 }
 
 export const readVisit = (text: string | null): Visit | null => {
   const parts = (text || '').split('\n')
-  if (parts.length !== 7 || !/^\w{22}$/.test(parts[0]!) || !/^\w{22}$/.test(parts[1]!) || !(+parts[2]! > 0) || !(+parts[3]! > 0)) return null
-  return { visitor: parts[0]!, id: parts[1]!, started: +parts[2]!, seen: +parts[3]!, campaign: parts[4]!, landing: parts[5]!, referrer: parts[6]! }
+  if (
+    parts.length !== 7 ||
+    !/^\w{22}$/.test(parts[0]!) ||
+    !/^\w{22}$/.test(parts[1]!) ||
+    !(+parts[2]! > 0) ||
+    !(+parts[3]! > 0)
+  )
+    return null
+  return {
+    visitor: parts[0]!,
+    id: parts[1]!,
+    started: +parts[2]!,
+    seen: +parts[3]!,
+    campaign: parts[4]!,
+    landing: parts[5]!,
+    referrer: parts[6]!,
+  }
 }
 
 export const touchVisit = (): Visit => {
@@ -212,7 +261,15 @@ export const touchVisit = (): Visit => {
   const old = readVisit(recall('v') || cookie()) || visit
   const current = nextVisit(old, now, location.href, doc.referrer, randomId)
   visit = current
-  const text = [current.visitor, current.id, current.started, now, current.campaign, current.landing, current.referrer].join('\n')
+  const text = [
+    current.visitor,
+    current.id,
+    current.started,
+    now,
+    current.campaign,
+    current.landing,
+    current.referrer,
+  ].join('\n')
   keep('v', text)
   if (guard(() => localStorage.getItem(`${PREFIX}v`)) !== text) cookie(text)
   return current
@@ -228,13 +285,23 @@ const DAYS = 3 * 86400000
 const MOST = 200
 declare const __SCRIPT__: string
 
-export const push = (kind: string, fields: Record<string, any>, urgent?: boolean, withoutVisit?: boolean): void => {
+export const push = (
+  kind: string,
+  fields: Record<string, any>,
+  urgent?: boolean,
+  withoutVisit?: boolean,
+): void => {
   if (!allowed) return
   const id = randomId()
   const current = withoutVisit ? null : touchVisit()
   const event = json({ id, kind, at: Date.now(), visit: current && current.id, ...fields })
   const about = current
-    ? json({ visitor: current.visitor, started_at: current.started, landing: current.landing, referrer: current.referrer })
+    ? json({
+        visitor: current.visitor,
+        started_at: current.started,
+        landing: current.landing,
+        referrer: current.referrer,
+      })
     : ''
   const item = `${Date.now()}\n${(current && current.id) || ''}\n${about}\n${event}`
   queue[id] = item
@@ -278,7 +345,10 @@ export const compose = (items: Record<string, string>, sentAt: number): { ids: s
     events[events.length] = parts[3]!
     ids[ids.length] = id
   }
-  return { ids, body: `{"v":1,"script":${json(__SCRIPT__)},"sent_at":${sentAt},"visits":{${visits.join(',')}},"events":[${events.join(',')}]}` }
+  return {
+    ids,
+    body: `{"v":1,"script":${json(__SCRIPT__)},"sent_at":${sentAt},"visits":{${visits.join(',')}},"events":[${events.join(',')}]}`,
+  }
 }
 
 const drop = (ids: string[]): void => {
@@ -302,10 +372,18 @@ export const flush = (): void => {
     } else if (++failures < 8) plan(pause * 1000 || Math.min(60000, 1000 * 2 ** failures))
   }
   guard(() =>
-    nativeFetch.call(window, config.endpoint, { method: 'POST', body, keepalive: true, credentials: 'omit', mode: 'cors' }).then(
-      (answer) => done(answer.status, +(answer.headers.get('Retry-After') || 0)),
-      () => done(0, 0),
-    ),
+    nativeFetch
+      .call(window, config.endpoint, {
+        method: 'POST',
+        body,
+        keepalive: true,
+        credentials: 'omit',
+        mode: 'cors',
+      })
+      .then(
+        (answer) => done(answer.status, +(answer.headers.get('Retry-After') || 0)),
+        () => done(0, 0),
+      ),
   )
 }
 
@@ -313,7 +391,8 @@ export const flush = (): void => {
 const farewell = (): void => {
   if (!allowed) return
   const { ids, body } = compose(queue, Date.now())
-  if (ids.length && navigator.sendBeacon) navigator.sendBeacon(config.endpoint, new Blob([body], { type: 'text/plain' }))
+  if (ids.length && navigator.sendBeacon)
+    navigator.sendBeacon(config.endpoint, new Blob([body], { type: 'text/plain' }))
 }
 
 export const startQueue = (): void => {
@@ -361,7 +440,9 @@ export const isFormHost = (host: string): boolean => {
 /** The appointments of a form's message, reduced to what names a booking. */
 export const appointmentsOf = (list: any): any[] =>
   (Array.isArray(list) ? list : []).slice(0, 20).map((one) => ({
-    services: (Array.isArray(one.services) ? one.services : []).slice(0, 50).map((item: any) => +(item && item.id ? item.id : item) || 0),
+    services: (Array.isArray(one.services) ? one.services : [])
+      .slice(0, 50)
+      .map((item: any) => +(item && item.id ? item.id : item) || 0),
     staff_id: +(one.staff_id || (one.staff && one.staff.id)) || null,
     datetime: one.datetime ? `${one.datetime}` : null,
   }))

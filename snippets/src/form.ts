@@ -5,8 +5,24 @@
  */
 
 import {
-  MARK, allow, appointmentsOf, doc, guard, isAllowed, keep, listen, onRoute, openApi, push, randomId, recall, soon, startQueue,
-  whenAllowed, win, wrap,
+  allow,
+  appointmentsOf,
+  doc,
+  guard,
+  isAllowed,
+  keep,
+  listen,
+  MARK,
+  onRoute,
+  openApi,
+  push,
+  randomId,
+  recall,
+  soon,
+  startQueue,
+  whenAllowed,
+  win,
+  wrap,
 } from './core'
 
 const host = location.host
@@ -48,7 +64,10 @@ const readMark = (): void => {
 
 /** Takes the mark out of the address bar, so that a copied link carries nobody; everything else stays. */
 const cleanAddress = (): void => {
-  const clean = location.href.replace(pattern, (_, sign) => (sign === '?' ? '?' : '')).replace('?&', '?').replace(/\?(?=#|$)/, '')
+  const clean = location.href
+    .replace(pattern, (_, sign) => (sign === '?' ? '?' : ''))
+    .replace('?&', '?')
+    .replace(/\?(?=#|$)/, '')
   if (clean !== location.href) history.replaceState(history.state, '', clean)
 }
 
@@ -76,18 +95,31 @@ export const report = (company: any, record: any, hash: any, via: string): void 
   reported[key] = 1
   session(key, '1')
   announce()
-  tell('record', { company_id: company, record_id: record, record_hash: `${hash || ''}`.slice(0, 64), via }, true)
+  tell(
+    'record',
+    { company_id: company, record_id: record, record_hash: `${hash || ''}`.slice(0, 64), via },
+    true,
+  )
 }
 
 const companyOfAddress = (): number => +(location.pathname.match(/\/company[/:](\d+)/) || [])[1]! || 0
 
 const onSuccess = (via: string, company?: any) => (answer: any) => {
   guard(() => {
-    const list = Array.isArray(answer) ? answer : answer && Array.isArray(answer.data) ? answer.data : [answer && answer.data ? answer.data : answer]
+    const list = Array.isArray(answer)
+      ? answer
+      : answer && Array.isArray(answer.data)
+        ? answer.data
+        : [answer && answer.data ? answer.data : answer]
     for (const one of list.slice(0, 20)) {
       if (!one) continue
       const record = one.record_id || (one.record && one.record.id) || (via === 'group' ? one.id : 0)
-      report(company || one.company_id || (one.company && one.company.id), record, one.record_hash || one.hash, via === 'group' ? 'network' : via)
+      report(
+        company || one.company_id || (one.company && one.company.id),
+        record,
+        one.record_hash || one.hash,
+        via === 'group' ? 'network' : via,
+      )
     }
   })
 }
@@ -118,9 +150,16 @@ const watchNetwork = (): void => {
       const input = args[0]
       const found = bookingCall((args[1] && args[1].method) || input.method, input.url || input)
       if (found) {
-        promise.then((answer: Response) => {
-          if (answer.ok) answer.clone().json().then(onSuccess(found.via, found.company), () => 0)
-        }, () => 0)
+        promise.then(
+          (answer: Response) => {
+            if (answer.ok)
+              answer
+                .clone()
+                .json()
+                .then(onSuccess(found.via, found.company), () => 0)
+          },
+          () => 0,
+        )
       }
     })
     return promise
@@ -148,7 +187,15 @@ const onAnalytics = (event: any): void => {
   if (framed && !mark && !told) return // the first, parameterless load of a frame
   if (name === 'booked' || name === 'group_record_created') {
     announce()
-    tell('booked', { company_id: +params.companyId || companyOfAddress() || null, appointments: appointmentsOf(params.appointments), group: name !== 'booked' }, true)
+    tell(
+      'booked',
+      {
+        company_id: +params.companyId || companyOfAddress() || null,
+        appointments: appointmentsOf(params.appointments),
+        group: name !== 'booked',
+      },
+      true,
+    )
     if (params.record_id) report(params.companyId, params.record_id, params.record_hash, 'analytics')
   } else tell('step', { name: name.slice(0, 60), params: {} })
 }
@@ -175,7 +222,15 @@ guard(() => {
   })
   listen(win, 'message', (event) => {
     const data = event.data
-    if (event.source !== win.parent || !framed || !data || data.yclick !== 1 || !/^\w{22}$/.test(data.mark) || mark) return
+    if (
+      event.source !== win.parent ||
+      !framed ||
+      !data ||
+      data.yclick !== 1 ||
+      !/^\w{22}$/.test(data.mark) ||
+      mark
+    )
+      return
     mark = data.mark
     session('m', mark)
     allow()

@@ -1,8 +1,27 @@
 /** The site script: the visit, and a mark on every way from the salon's site into the booking form. */
 
 import {
-  MARK, appointmentsOf, config, doc, isAllowed, isFormHost, listen, onRoute, openApi, push, randomId, recall, soon, startQueue,
-  touchVisit, visit, whenAllowed, win, wrap, guard, keep,
+  appointmentsOf,
+  config,
+  doc,
+  guard,
+  isAllowed,
+  isFormHost,
+  keep,
+  listen,
+  MARK,
+  onRoute,
+  openApi,
+  push,
+  randomId,
+  recall,
+  soon,
+  startQueue,
+  touchVisit,
+  visit,
+  whenAllowed,
+  win,
+  wrap,
 } from './core'
 
 // --- hits
@@ -21,7 +40,9 @@ const hit = (again?: boolean): void => {
 const urlOf = (text: any): URL | null => guard(() => new URL(`${text}`, location.href)) || null
 const formUrl = (text: any): URL | null => {
   const url = urlOf(text)
-  return url && /^https?:$/.test(url.protocol) && isFormHost(url.host) && url.host !== location.host ? url : null
+  return url && /^https?:$/.test(url.protocol) && isFormHost(url.host) && url.host !== location.host
+    ? url
+    : null
 }
 const MARKED = new RegExp(`[?&]${MARK}=\\w*`, 'g')
 
@@ -29,7 +50,9 @@ const MARKED = new RegExp(`[?&]${MARK}=\\w*`, 'g')
 export const decorate = (address: string, mark: string): string => {
   const cut = address.indexOf('#')
   const fragment = cut < 0 ? '' : address.slice(cut)
-  let base = (cut < 0 ? address : address.slice(0, cut)).replace(MARKED, (found) => (found[0] === '?' ? '?' : '')).replace('?&', '?')
+  let base = (cut < 0 ? address : address.slice(0, cut))
+    .replace(MARKED, (found) => (found[0] === '?' ? '?' : ''))
+    .replace('?&', '?')
   base += base.indexOf('?') < 0 ? '?' : /[?&]$/.test(base) ? '' : '&'
   return `${base}${MARK}=${mark}${fragment}`
 }
@@ -140,7 +163,8 @@ const onFrame = (frame: any): void => {
 const watchFrames = (): void => {
   const look = (root: any): void => {
     if (root.localName === 'iframe') onFrame(root)
-    else if (root.getElementsByTagName) for (const frame of Array.from(root.getElementsByTagName('iframe'))) onFrame(frame)
+    else if (root.getElementsByTagName)
+      for (const frame of Array.from(root.getElementsByTagName('iframe'))) onFrame(frame)
   }
   look(doc)
   new MutationObserver((changes) =>
@@ -150,7 +174,12 @@ const watchFrames = (): void => {
         else for (const node of Array.from(change.addedNodes)) look(node)
       }
     }),
-  ).observe(doc.documentElement, { childList: true, subtree: true, attributes: true, attributeFilter: ['src'] })
+  ).observe(doc.documentElement, {
+    childList: true,
+    subtree: true,
+    attributes: true,
+    attributeFilter: ['src'],
+  })
 }
 
 // --- what the form tells its host page
@@ -169,14 +198,34 @@ const onMessage = (event: MessageEvent): void => {
   } else if (Array.isArray(data)) {
     for (const one of data.slice(0, 20)) {
       if (one && one.record_id && one.company) {
-        push('record', { form_host: host, company_id: +one.company.id, record_id: +one.record_id, record_hash: `${one.record_hash || ''}`, via: 'message' }, true)
+        push(
+          'record',
+          {
+            form_host: host,
+            company_id: +one.company.id,
+            record_id: +one.record_id,
+            record_hash: `${one.record_hash || ''}`,
+            via: 'message',
+          },
+          true,
+        )
       }
     }
   } else if (typeof data.action === 'string') {
     const params = data.params || {}
     if (data.action === 'booked' || data.action === 'group_record_created') {
-      push('booked', { form_host: host, company_id: +params.companyId || null, appointments: appointmentsOf(params.appointments), group: data.action !== 'booked' }, true)
-    } else if (data.action !== 'widget_closed') push('step', { form_host: host, name: data.action.slice(0, 60), params: small(params) })
+      push(
+        'booked',
+        {
+          form_host: host,
+          company_id: +params.companyId || null,
+          appointments: appointmentsOf(params.appointments),
+          group: data.action !== 'booked',
+        },
+        true,
+      )
+    } else if (data.action !== 'widget_closed')
+      push('step', { form_host: host, name: data.action.slice(0, 60), params: small(params) })
   }
 }
 
@@ -184,7 +233,8 @@ const onMessage = (event: MessageEvent): void => {
 const small = (params: any): any => {
   const kept: any = {}
   for (const name of ['services', 'service_id', 'staff_id', 'datetime', 'companyId', 'appointments']) {
-    if (params[name] != null) kept[name] = name === 'appointments' ? appointmentsOf(params[name]) : params[name]
+    if (params[name] != null)
+      kept[name] = name === 'appointments' ? appointmentsOf(params[name]) : params[name]
   }
   return kept
 }
@@ -231,7 +281,8 @@ guard(() => {
     wrap(win, 'open', (call, args) => {
       guard(() => {
         const address = args[0] && `${args[0]}`
-        if (isAllowed() && formUrl(address) && !markIn(address)) args[0] = decorate(address, mint(address, 'program'))
+        if (isAllowed() && formUrl(address) && !markIn(address))
+          args[0] = decorate(address, mint(address, 'program'))
       })
       return call()
     })

@@ -162,8 +162,8 @@
     screen([el('h2', {}, 'Ваши контакты'), form, el('p', { class: 'soft' }, 'Нажимая «Записаться», вы соглашаетесь на обработку персональных данных.')])
   }
   function book(values, refuse) {
-    var mobile = innerWidth <= 600
-    var body = { fullname: values.fullname, surname: '', patronymic: '', phone: (values.phone || '').replace(/\D/g, ''), email: values.email || '', comment: values.comment || '',
+    var mobile = /Android|iPhone|iPad|Mobile/i.test(navigator.userAgent)
+    var body = { fullname: values.fullname, surname: '', patronymic: '', phone: (values.phone || '').replace(/\D/g, '').replace(/^8(?=\d{10}$)/, '7'), email: values.email || '', comment: values.comment || '',
       custom_fields: {}, bookform_id: formId, isMobile: mobile, notify_by_sms: 1, referrer: kept('yReferrer') || document.referrer,
       redirect_url: location.origin + '/company/' + company + '/success-order/{recordId}/{recordHash}' }
     if (state.activity) {

@@ -1,0 +1,101 @@
+# Commands of the project. Every target sets up what it needs; nothing has to be installed by hand but Python and make.
+SHELL := /bin/bash
+PYTHON ?= python3
+PORT ?= 8080
+VENV := .venv
+PY := $(VENV)/bin/python
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+export PYTHONPATH := $(CURDIR)
+
+.DEFAULT_GOAL := help
+.PHONY: help run test setup dev fmt lint unit integration e2e faults bench js js-test docs deps check system clean
+
+help: ## this list
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+run: $(VENV)/.runtime js ## start the demo (PORT=8080 moves it); Ctrl-C stops it and keeps the data
+	@YCLICK_PORT=$(PORT) exec $(PY) -m server demo
+
+test: check ## everything CI runs: lint, types, unit, integration, contract, faults, browser stories
+
+setup: $(VENV)/.dev js ## install everything for development
+	@bash deploy/system-packages.sh check
+
+dev: $(VENV)/.dev js ## the demo, for working on it (log on)
+	@YCLICK_PORT=$(PORT) YCLICK_LOG_LEVEL=info $(PY) -m server demo
+
+system: ## install packages of the system that tests need (root), or say which are missing
+	@bash deploy/system-packages.sh install
+
+# --- environments
+
+$(VENV)/bin/python:
+	@bash deploy/make-venv.sh $(PYTHON) $(VENV)
+
+$(VENV)/.runtime: requirements/runtime.txt requirements/embedded.txt | $(VENV)/bin/python
+	@echo "installing the server's packages …"
+	@$(PY) -m pip install -q --require-hashes -r requirements/runtime.txt
+	@$(PY) -m pip install -q --require-hashes -r requirements/embedded.txt
+	@touch $@
+
+$(VENV)/.dev: requirements/dev.txt | $(VENV)/bin/python
+	@echo "installing the packages for development …"
+	@$(PY) -m pip install -q --require-hashes -r requirements/dev.txt
+	@touch $@ $(VENV)/.runtime
+
+node_modules/.installed: package.json package-lock.json
+	@bash deploy/node.sh npm ci --no-audit --no-fund --loglevel=error
+	@touch $@
+
+snippets/dist/meta.json: node_modules/.installed $(wildcard snippets/src/*.ts) snippets/build.mjs snippets/budget.json snippets/version.json
+	@bash deploy/node.sh node snippets/build.mjs
+
+js: snippets/dist/meta.json ## build the browser scripts and check their budget
+
+# --- checks, fastest first
+
+fmt: $(VENV)/.dev node_modules/.installed ## format the code
+	$(VENV)/bin/ruff format server tests e2e
+	$(VENV)/bin/ruff check --fix server tests e2e
+	bash deploy/node.sh npx biome check --write snippets
+
+lint: $(VENV)/.dev node_modules/.installed ## lint, strict types, import rules
+	$(VENV)/bin/ruff format --check server tests e2e
+	$(VENV)/bin/ruff check server tests e2e
+	$(VENV)/bin/mypy
+	$(VENV)/bin/lint-imports
+	bash deploy/node.sh npx tsc --noEmit -p tsconfig.json
+	bash deploy/node.sh npx biome check snippets
+
+js-test: js ## tests of the scripts' pure parts
+	bash deploy/node.sh npx vitest run --root snippets
+
+unit: $(VENV)/.dev ## pure tests
+	$(PY) -m pytest tests/unit
+
+integration: $(VENV)/.dev js ## with real PostgreSQL, Redis and fake vendors
+	$(PY) -m pytest tests/integration tests/contract
+
+faults: $(VENV)/.dev js ## kill -9, lost database, full spool: what was broken, what was lost
+	$(PY) -m pytest tests/faults
+
+e2e: $(VENV)/.dev js ## browser stories in Chromium, in a process of their own
+	$(PY) -m pytest e2e
+
+bench: $(VENV)/.dev js ## speed, as ratios to a baseline of the same run
+	$(PY) -m tests.bench
+
+docs: $(VENV)/.dev ## generated documents: .env.example
+	$(PY) -m server check --env-example > .env.example
+
+deps: $(VENV)/.dev ## lock the requirements anew, with hashes
+	$(PY) -m pip install -q pip-tools
+	for name in runtime embedded dev; do $(PY) -m piptools compile -q --generate-hashes --strip-extras --allow-unsafe \
+	  --no-emit-index-url --no-emit-find-links --no-emit-trusted-host -o requirements/$$name.txt requirements/$$name.in; done
+
+check: system lint js-test ## what `make test` is
+	$(PY) -m pytest tests
+	$(PY) -m pytest e2e
+
+clean: ## remove what was built; the data stays
+	rm -rf $(VENV) node_modules snippets/dist
