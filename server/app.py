@@ -130,6 +130,7 @@ async def _close_pool(pool) -> None:  # type: ignore[no-untyped-def]
 
 async def _close_while_draining(request: web.Request, response: web.StreamResponse) -> None:
     if request.app[DRAINING].is_set():
+        response.headers["Connection"] = "close"  # the headers are already made; without it the client would come back
         response.force_close()
 
 

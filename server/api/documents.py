@@ -98,7 +98,7 @@ def _schemas() -> dict[str, Any]:
                 **booking_part, "created_at": _TIME, "changed_at": _TIME, "received_at": _TIME,
                 "status": {"enum": ["waiting", "confirmed", "came", "no_show", "deleted"]}, "attendance": _NULL_NUMBER,
                 "deleted": {"type": "boolean"}, "contact": contact, "staff": _NULL_TEXT, "comment": _NULL_TEXT,
-                "origin_facts": {"type": "object"}, "lead_id": _TEXT, "match": _ref("Match"), "visit": visit_or_null,
+                "origin_facts": {"type": "object"}, "lead_id": _NULL_TEXT, "match": _ref("Match"), "visit": visit_or_null,
             }
         ),
         "Quarantined": _object(

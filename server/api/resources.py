@@ -89,7 +89,7 @@ async def list_leads(request: web.Request, known: Known) -> web.Response:
         rows = await leads.journal(
             conn, known.account.account_id, wanted, before=paging.read_uuid_cursor(query), limit=limit + 1
         )
-    rows, cursor = _next(rows, limit, "created_at", "lead_id")
+    rows, cursor = _next(rows, limit, "created_at", "booking_id")
     locale = _locale(request, known)
     return web.json_response(paging.page([lead_json(row, locale=locale) for row in rows], cursor))
 
@@ -122,7 +122,7 @@ def _booking_json(row: Row, *, locale: str) -> dict[str, Any]:
         "staff": row["staff_name"],
         "comment": row["comment"],
         "origin_facts": row["origin_facts"],
-        "lead_id": str(row["lead_id"]),
+        "lead_id": str(row["lead_id"]) if row["lead_id"] else None,
         "match": match_json(row, locale=locale, zone=zone),
         "visit": visit_json(row, zone) if row["visit_id"] else None,
     }
@@ -139,10 +139,10 @@ async def list_bookings(request: web.Request, known: Known) -> web.Response:
         record_id=paging.read_number(query, "record_id"),
     )  # fmt: skip
     async with request.app[POOL].acquire() as conn:
-        rows = await leads.journal(
+        rows = await leads.booking_journal(
             conn, known.account.account_id, wanted, before=paging.read_uuid_cursor(query), limit=limit + 1
         )
-    rows, cursor = _next(rows, limit, "created_at", "lead_id")
+    rows, cursor = _next(rows, limit, "created_at", "booking_id")
     locale = _locale(request, known)
     return web.json_response(paging.page([_booking_json(row, locale=locale) for row in rows], cursor))
 

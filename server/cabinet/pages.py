@@ -197,7 +197,7 @@ async def _lead_rows(request: web.Request, known: Known, wanted: LeadFilter) -> 
             conn, known.account.account_id, wanted, before=paging.read_uuid_cursor(request.query), limit=_PAGE + 1
         )
     cursor = (
-        paging.write_cursor(rows[_PAGE - 1]["created_at"], rows[_PAGE - 1]["lead_id"]) if len(rows) > _PAGE else None
+        paging.write_cursor(rows[_PAGE - 1]["created_at"], rows[_PAGE - 1]["booking_id"]) if len(rows) > _PAGE else None
     )
     return {"rows": [_shown_row(row) for row in rows[:_PAGE]], "cursor": cursor, "query": request.query}
 

@@ -42,10 +42,10 @@ class LeadFilter:
 
 
 _JOURNAL = """
-    select l.lead_id, l.booking_id, l.created_at, l.updated_at, l.attribution_kind, l.campaign_id as to_campaign_id,
+    select l.lead_id, b.created_at, l.updated_at, l.attribution_kind, l.campaign_id as to_campaign_id,
         l.source_id as to_source_id, l.uis_site_id as to_site_id, l.delivery_state, l.uis_id, l.delivery_attempts,
         l.last_error, l.next_attempt_at,
-        b.company_id, b.record_id, b.online, b.origin, b.origin_facts, b.starts_at, b.services, b.amount, b.currency,
+        b.booking_id, b.company_id, b.record_id, b.online, b.origin, b.origin_facts, b.starts_at, b.services, b.amount, b.currency,
         b.client_name, b.client_phone, b.client_phone_raw, b.client_email, b.attendance, b.deleted, b.staff_name,
         b.received_at, b.changed_at, b.comment, b.created_at as booked_at, b.created_known,
         br.timezone, br.title as branch_title,
@@ -53,16 +53,16 @@ _JOURNAL = """
         m.decided_at, m.waits_until, m.engine,
         v.visit_id, v.started_at, v.channel, v.source, v.medium, v.campaign, v.utm, v.click_ids, v.referrer,
         v.landing_page, v.uis_session_id, v.referral_kind, v.advice, v.device, v.browser, v.hits, v.place
-    from lead l
-    join booking b on b.account_id = l.account_id and b.booking_id = l.booking_id
+    from booking b
+    left join lead l on l.account_id = b.account_id and l.booking_id = b.booking_id
     join branch br on br.account_id = b.account_id and br.branch_id = b.branch_id
-    left join booking_match m on m.account_id = l.account_id and m.booking_id = l.booking_id
-    left join visit v on v.account_id = l.account_id and v.visit_id = m.visit_id
+    left join booking_match m on m.account_id = b.account_id and m.booking_id = b.booking_id
+    left join visit v on v.account_id = b.account_id and v.visit_id = m.visit_id
 """
 
 _WHERE = """
-    where l.account_id = $1
-      and ($2::timestamptz is null or l.created_at >= $2) and ($3::timestamptz is null or l.created_at < $3)
+    where b.account_id = $1
+      and ($2::timestamptz is null or b.created_at >= $2) and ($3::timestamptz is null or b.created_at < $3)
       and ($4::text is null or b.client_name ilike $4 or b.client_email ilike $4 or v.campaign ilike $4
            or ($5::text <> '' and (b.client_phone like '%' || $5 || '%' or b.record_id::text = $5)))
       and ($6::text is null or v.source = $6) and ($7::text is null or v.campaign = $7)
@@ -84,23 +84,38 @@ def _arguments(account_id: UUID, wanted: LeadFilter) -> list[object]:
     ]  # fmt: skip
 
 
+_PAGE = (
+    " and ($13::timestamptz is null or (b.created_at, b.booking_id) < ($13, $14::uuid))"
+    " order by b.created_at desc, b.booking_id desc limit $15"
+)
+
+
 async def journal(
     conn: Conn, account_id: UUID, wanted: LeadFilter, *, before: tuple[datetime, UUID] | None, limit: int
 ) -> list[Row]:
-    """Newest first; `before` is the place the page before ended at."""
+    """Leads with their bookings and visits, newest first; `before` is (created_at, booking_id) of the last page's end."""
     return await conn.fetch(
-        _JOURNAL + _WHERE + " and ($13::timestamptz is null or (l.created_at, l.lead_id) < ($13, $14::uuid))"
-        " order by l.created_at desc, l.lead_id desc limit $15",
+        _JOURNAL + _WHERE + " and l.lead_id is not null" + _PAGE,
+        *_arguments(account_id, wanted), before[0] if before else None, before[1] if before else None, limit,
+    )  # fmt: skip
+
+
+async def booking_journal(
+    conn: Conn, account_id: UUID, wanted: LeadFilter, *, before: tuple[datetime, UUID] | None, limit: int
+) -> list[Row]:
+    """All bookings, also one so fresh that its lead is still to be made."""
+    return await conn.fetch(
+        _JOURNAL + _WHERE + _PAGE,
         *_arguments(account_id, wanted), before[0] if before else None, before[1] if before else None, limit,
     )  # fmt: skip
 
 
 async def lead_by_id(conn: Conn, account_id: UUID, lead_id: UUID) -> Row | None:
-    return await conn.fetchrow(_JOURNAL + " where l.account_id = $1 and l.lead_id = $2", account_id, lead_id)
+    return await conn.fetchrow(_JOURNAL + " where b.account_id = $1 and l.lead_id = $2", account_id, lead_id)
 
 
 async def lead_of_booking(conn: Conn, account_id: UUID, booking_id: UUID) -> Row | None:
-    return await conn.fetchrow(_JOURNAL + " where l.account_id = $1 and l.booking_id = $2", account_id, booking_id)
+    return await conn.fetchrow(_JOURNAL + " where b.account_id = $1 and b.booking_id = $2", account_id, booking_id)
 
 
 async def choices(conn: Conn, account_id: UUID) -> dict[str, list[str]]:
