@@ -325,7 +325,7 @@ def _by_contact(booking: BookingFacts, facts: _Facts, words: _Contact, probabili
 def _one_each(items: Iterable[Evidence], rank: Callable[[Evidence], float]) -> list[Evidence]:
     """The best event of each visit, best visit first."""
     best: dict[str, Evidence] = {}
-    for item in sorted(items, key=lambda item: (rank(item), item.event_id)):
+    for item in sorted(items, key=lambda item: (rank(item), item.at)):
         best.setdefault(item.visit_id, item)
     return sorted(best.values(), key=lambda item: (rank(item), item.visit_id))
 

@@ -37,7 +37,9 @@ def test_the_visit_whose_form_named_the_record_is_taken_as_certain() -> None:
     assert (match.evidence[0].detail_code, match.evidence[0].weight_bits) == ("record", EXACT_BITS)
 
 
-@pytest.mark.parametrize("strange", [record(company_id=BRANCH + 1), record(record_id=RECORD + 1), record(company_id=None)])
+@pytest.mark.parametrize(
+    "strange", [record(company_id=BRANCH + 1), record(record_id=RECORD + 1), record(company_id=None)]
+)
 def test_another_record_or_branch_is_no_mark_of_this_booking(strange: Evidence) -> None:
     assert decide(booking(), [strange]).level is Level.NONE
 
@@ -47,7 +49,9 @@ def test_a_record_named_within_the_window_counts(gap: timedelta) -> None:
     assert decide(booking(), [record(at=NOON + gap)]).level is Level.L0
 
 
-@pytest.mark.parametrize("gap", [timedelta(minutes=-10, seconds=-1), timedelta(hours=24, seconds=1), timedelta(days=-9)])
+@pytest.mark.parametrize(
+    "gap", [timedelta(minutes=-10, seconds=-1), timedelta(hours=24, seconds=1), timedelta(days=-9)]
+)
 def test_a_record_named_at_an_impossible_time_is_kept_as_evidence_against(gap: timedelta) -> None:
     match = decide(booking(), [record("forger", at=NOON + gap)])
     assert match.level is Level.NONE
@@ -61,7 +65,10 @@ def test_of_two_visits_naming_the_record_the_earlier_wins_and_the_other_is_said(
     assert (match.visit_id, match.reason_code) == ("first", "record_contested")
     assert [other.visit_id for other in match.alternatives] == ["late"]
     assert match.probability < 1.0
-    assert {item.detail_code: item.weight_bits > 0 for item in match.evidence} == {"record": True, "record_later": False}
+    assert {item.detail_code: item.weight_bits > 0 for item in match.evidence} == {
+        "record": True,
+        "record_later": False,
+    }
 
 
 def test_two_visits_naming_the_record_in_the_same_instant_are_not_decided_between() -> None:
@@ -151,7 +158,9 @@ def test_the_call_and_the_mail_stand_below_the_phone() -> None:
     assert decide(booking(), [mail]).level is Level.L4
 
 
-@pytest.mark.parametrize("strange", [contact(phone_hash=b"another"), contact(phone_hash=None), contact(at=ago(days=31))])
+@pytest.mark.parametrize(
+    "strange", [contact(phone_hash=b"another"), contact(phone_hash=None), contact(at=ago(days=31))]
+)
 def test_another_phone_or_an_old_one_names_nobody(strange: Evidence) -> None:
     assert decide(booking(), [strange]).level is Level.NONE
 

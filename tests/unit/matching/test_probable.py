@@ -77,9 +77,9 @@ def test_two_equal_visits_are_said_to_be_equal() -> None:
 
 
 def test_a_possible_visit_is_named_with_its_chance_but_not_taken() -> None:
-    match = decide(booking(bookform_id=None), [opened(form_id=None, site_host="salon.ru")])
+    match = decide(booking(), [opened(form_id=None)])
     assert (match.level, match.reason_code, match.visit_id) == (Level.NONE, "possible", None)
-    assert 50 <= int(match.reason_params["percent"]) < 90 or match.alternatives[0].bits < ACCEPT_MARGIN_BITS
+    assert int(match.reason_params["percent"]) == int(match.alternatives[0].probability * 100) >= 50
 
 
 def test_the_forms_message_with_all_that_the_booking_has_is_nearly_certain() -> None:
@@ -114,14 +114,14 @@ def test_the_worked_example_of_the_design_comes_out_close_to_it() -> None:
 
 
 @pytest.mark.parametrize(
-    "other",
-    [booked(slot="2026-11-25T15:30"), booked(service_ids=frozenset({99}), staff_id=8), booked(at=ago(minutes=6), staff_id=8)],
+    "other", [{"slot": "2026-11-25T15:30"}, {"service_ids": frozenset({99})}, {"staff_id": 8}, {"at": ago(minutes=6)}]
 )
-def test_a_message_about_another_booking_is_not_accepted(other: Evidence) -> None:
-    if other.slot == SLOT and other.at == ago(seconds=1):  # same second and slot, all else other
-        assert decide(booking(), [other]).probability < decide(booking(), [booked()]).probability
-    else:
-        assert decide(booking(), [other, opened("v2")]).visit_id != "v1"
+def test_whatever_differs_in_the_forms_message_makes_it_weaker(other: dict) -> None:
+    def bits(told: Evidence) -> float:
+        match = decide(booking(), [told])
+        return sum(item.weight_bits for item in match.evidence)
+
+    assert bits(booked(**other)) < bits(booked()) - 3
 
 
 def test_another_slot_in_the_same_second_is_another_booking() -> None:
@@ -156,7 +156,11 @@ def test_each_field_that_is_known_on_both_sides_is_weighed(change: dict, with_it
 
 @pytest.mark.parametrize(
     ("change", "with_it"),
-    [({"is_mobile": True}, {"is_mobile": 0}), ({"is_mobile": None}, {}), ({"site_host": "yandex.ru"}, {"from_host": "vk.com"})],
+    [
+        ({"is_mobile": True}, {"is_mobile": 0}),
+        ({"is_mobile": None}, {}),
+        ({"site_host": "yandex.ru"}, {"from_host": "vk.com"}),
+    ],
 )
 def test_a_field_that_says_nothing_is_not_weighed(change: dict, with_it: dict) -> None:
     assert codes(decide(booking(**with_it), [opened(**change)])) == {"activity_gap", "form_same"}
