@@ -172,7 +172,7 @@ def _with_database(work: Callable[[Settings, str], Coroutine[Any, Any, int]]) ->
 
 
 def _migrate(_: argparse.Namespace) -> int:
-    async def done(_settings_: Settings, _dsn: str) -> int:
+    async def done(*_: object) -> int:
         print("the database is up to date")
         return 0
 

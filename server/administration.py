@@ -149,7 +149,7 @@ async def operate(settings: Settings, dsn: str, arguments: argparse.Namespace) -
                 if arguments.operation == "backfill"
                 else timedelta(hours=arguments.hours)
             )
-            return await _pull(pool, worker, account_id, since, arguments.operation, dry_run=arguments.dry_run)
+            return await _pull(worker, account_id, since, arguments.operation, dry_run=arguments.dry_run)
         except VendorError as error:
             _complain(f"YCLIENTS: {error}")
             return 1
@@ -175,7 +175,7 @@ async def _replay(pool: Pool, worker: Worker, account_id: UUID, *, dry_run: bool
     return 0
 
 
-async def _pull(pool: Pool, worker: Worker, account_id: UUID, back: timedelta, name: str, *, dry_run: bool) -> int:
+async def _pull(worker: Worker, account_id: UUID, back: timedelta, name: str, *, dry_run: bool) -> int:
     """Reads bookings by API and takes those the server does not have in that state."""
     read = 0
     missed = 0

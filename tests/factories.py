@@ -47,7 +47,13 @@ class Browser:
 
     def batch(self, *events: dict[str, Any], age_ms: int = 0) -> dict[str, Any]:
         about = {"visitor": self.visitor, "started_at": self.now, "landing": self.landing, "referrer": self.referrer}
-        return {"v": 1, "script": "test", "sent_at": self.now + age_ms, "visits": {self.visit: about}, "events": list(events)}
+        return {
+            "v": 1,
+            "script": "test",
+            "sent_at": self.now + age_ms,
+            "visits": {self.visit: about},
+            "events": list(events),
+        }
 
     def event(self, kind: str, *, at: int | None = None, **fields: Any) -> dict[str, Any]:
         return {"id": ident(), "kind": kind, "at": self.now if at is None else at, "visit": self.visit, **fields}
@@ -56,7 +62,9 @@ class Browser:
         return self.event("hit", url=self.landing, title="", referrer=self.referrer)
 
     def open(self, mark: str) -> dict[str, Any]:
-        return self.event("open", mark=mark, form_host="n822081.yclients.com", url="https://n822081.yclients.com/", how="click")
+        return self.event(
+            "open", mark=mark, form_host="n822081.yclients.com", url="https://n822081.yclients.com/", how="click"
+        )
 
     def form(self, mark: str, client: str | None = None) -> dict[str, Any]:
         return self.event(

@@ -87,7 +87,9 @@ class ServerProcess:
         )  # fmt: skip
 
     def account(self, *arguments: str) -> dict[str, Any]:
-        done = self.command("account", "create", "--name", "Salon", "--site", "salon.test", "--branch", "4564", "--json", *arguments)
+        done = self.command(
+            "account", "create", "--name", "Salon", "--site", "salon.test", "--branch", "4564", "--json", *arguments
+        )
         assert done.returncode == 0, done.stderr
         made: dict[str, Any] = json.loads(done.stdout)
         return made
@@ -109,7 +111,9 @@ class ServerProcess:
 
 
 def post(url: str, body: bytes, *, timeout: float = 10) -> int:
-    wanted = urllib.request.Request(url, data=body, headers={"Content-Type": "application/json", "User-Agent": "Mozilla/5.0 X11 Chrome/156"})
+    wanted = urllib.request.Request(
+        url, data=body, headers={"Content-Type": "application/json", "User-Agent": "Mozilla/5.0 X11 Chrome/156"}
+    )
     try:
         with urllib.request.urlopen(wanted, timeout=timeout) as answer:
             return int(answer.status)

@@ -90,6 +90,8 @@ async def salon(request: web.Request) -> web.StreamResponse:
     loader = request.query.get("loader", "2018")
     form = _origin(stand, "n")
     headers: dict[str, str] = {"Cache-Control": "no-store"}
+    if path == "/favicon.ico":
+        return web.Response(status=204)
     if path == "/":
         text = _salon(stand, "Главная", _HOME, loader=loader)
     elif path == "/price":

@@ -128,6 +128,7 @@ class Stand:
         self.deliveries: list[dict[str, Any]] = []
         self.calls: list[tuple[float, str]] = []
         self._next = 1_900_000_000 + secrets.randbelow(40_000_000)
+        self._first_client = 100_000_000 + secrets.randbelow(400_000_000)
 
     def switch(self, **changes: Any) -> dict[str, Any]:
         known = {item.name for item in fields(Switches)}
@@ -264,7 +265,7 @@ class Stand:
         for client in self.clients.values():
             if client["company_id"] == company_id and client["phone"] == phone:
                 return {key: value for key, value in client.items() if key not in ("company_id", "last_change_date")}
-        client_id = 169_711_586 + len(self.clients)
+        client_id = self._first_client + len(self.clients)
         client = {
             "id": client_id, "name": name, "surname": "", "patronymic": "", "display_name": name, "comment": "", "phone": phone,
             "card": "", "email": email, "success_visits_count": 0, "fail_visits_count": 0, "discount": 0, "custom_fields": [],

@@ -17,8 +17,7 @@ def moment(at: datetime | str | None, zone: str, locale: str) -> str:
     if at is None:
         return ""
     at = datetime.fromisoformat(at) if isinstance(at, str) else at
-    pattern = "d MMM y, HH:mm" if locale == "en" else "d MMM y, HH:mm"
-    return format_datetime(at, pattern, tzinfo=ZoneInfo(zone), locale=locale)
+    return format_datetime(at, "d MMM y, HH:mm", tzinfo=ZoneInfo(zone), locale=locale)
 
 
 def clock(at: datetime | str, zone: str) -> str:

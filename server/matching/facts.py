@@ -62,7 +62,7 @@ DetailCode = Literal[
     "booked_gap", "activity_gap", "services_same", "services_other", "master_same", "master_other",
     "slot_same", "slot_other", "form_same", "form_other", "branch_same", "device_same", "device_other",
     "from_site_same", "step_chosen", "step_time", "step_contacts", "spent",
-    "booked_elsewhere",
+    "booked_elsewhere", "crowd",
 ]  # fmt: skip
 
 

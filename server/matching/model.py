@@ -384,20 +384,20 @@ def _probable(
             Level.L5, Method.PROBABLE, chances[0], best.visit_id, code, {"percent": _percent(chances[0]), **params},
             _ordered(shown), options[1:], margin,
         )  # fmt: skip
-    code, more = _refused(weighted, chances[0])
+    code, more = _refused(weighted, chances)
     return Match(
         Level.NONE, Method.NONE, 0.0, None, code, {**more, **params}, _ordered(shown), options[:_SHOWN], margin
     )
 
 
-def _refused(weighted: Sequence[Candidate], chance: float) -> tuple[ReasonCode, dict[str, str]]:
+def _refused(weighted: Sequence[Candidate], chances: Sequence[float]) -> tuple[ReasonCode, dict[str, str]]:
     """Why the best candidate is not good enough."""
     best = weighted[0]
-    equal = [item for item in weighted if best.bits - item.bits < 1.0]
-    if len(equal) > 1 and best.bits > 0.0:
-        return "equal", {"count": str(len(equal))}
-    if chance >= _POSSIBLE:
-        return "possible", {"percent": _percent(chance)}
+    equal = sum(best.bits - item.bits < 1.0 for item in weighted)
+    if equal > 1 and sum(chances[:equal]) >= _POSSIBLE:
+        return "equal", {"count": str(equal)}
+    if chances[0] >= _POSSIBLE:
+        return "possible", {"percent": _percent(chances[0])}
     return ("spent" if best.spent else "too_weak"), {}
 
 

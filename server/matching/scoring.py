@@ -1,8 +1,9 @@
 """Probable evidence (L5), weighed after Fellegi and Sunter. Pure: no I/O, no clock.
 
 A field that agrees counts log2(m/u) bits, one that differs log2((1-m)/(1-u)): m is how often it agrees for the visit
-that truly brought a booking, u how often for another one. The candidates and "somebody no script saw" start equal,
-so that with n candidates each begins at 1/(n+1); the bits then shift the shares, which never sum above 1.
+that truly brought a booking, u how often for another one. Against the candidates stands "somebody no script saw":
+as likely beforehand as all n visits of the window together, so that a visit without any evidence begins at 1/(n+1)
+against it (the more visits about, the easier one is there by chance). The shares never sum above 1.
 """
 
 from __future__ import annotations
@@ -76,6 +77,8 @@ class FieldTable:
     )  # fmt: skip
     #: Activity that began after the booking was made cannot have brought it; only a wrong clock makes it seem so.
     activity_after: Pair = Pair(0.01, 0.05)
+    #: Weight of "somebody no script saw", for each visit of the window; 1 is the common prior 1/(n+1).
+    unseen: float = 1.0
     #: Another booking explains this activity exactly.
     spent_bits: float = -20.0
     #: Probable stays probable: the model itself may be wrong.
@@ -107,6 +110,7 @@ class Point(NamedTuple):
     source: Evidence
     seconds: int | None = None  # from the event to the booking's creation; below zero: the event came later
     record_id: int | None = None
+    count: int | None = None
 
 
 class Candidate(NamedTuple):
@@ -131,8 +135,16 @@ def candidates(
     spent = _by_visit(claim for claim in claims if abs(claim.at - booking.created_at) <= WINDOW_BEFORE)
     scale = _Scale(booking, table)
     found = [scale.weigh(visit_id, items, spent.get(visit_id, ())) for visit_id, items in visits.items()]
+    free = max(1, sum(not candidate.spent for candidate in found))
+    prior = -math.log2(table.unseen * free)
+    found = [_among(candidate, free, prior) for candidate in found] if prior else found
     found.sort(key=lambda candidate: (-candidate.bits, candidate.visit_id))
     return found
+
+
+def _among(candidate: Candidate, free: int, prior: float) -> Candidate:
+    crowd = Point("crowd", prior, candidate.points[0].source, count=free)
+    return Candidate(candidate.visit_id, candidate.bits + prior, (*candidate.points, crowd))
 
 
 def _by_visit(claims: Iterable[Claim]) -> dict[str, list[Claim]]:
@@ -315,7 +327,7 @@ def _in_bits(bins: Bins) -> list[tuple[float, float]]:
 
 
 def weighed(point: Point, visit_id: str) -> Weighed:
-    params = {"seconds": point.seconds, "record_id": point.record_id}
+    params = {"seconds": point.seconds, "record_id": point.record_id, "count": point.count}
     shown = {name: str(value) for name, value in params.items() if value is not None}
     return Weighed(point.source.kind, point.source.at, point.bits, point.code, shown, visit_id)
 

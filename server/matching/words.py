@@ -210,6 +210,7 @@ DETAILS: Mapping[DetailCode, _Text] = {
         "этот визит точно привёл другую запись, {record_id}",
         "this visit brought another booking for certain, {record_id}",
     ),
+    "crowd": ("всего в это время форму открывали: {visits}", "visits with the form open about that time: {count}"),
     "booked_elsewhere": (
         "в этом визите записались в другой филиал",
         "in this visit a booking was made in another branch",
@@ -312,10 +313,14 @@ def _visits(count: int, locale: str) -> str:
     if locale == "en":
         return f"{_grouped(count, ',')} visit{'s' if count != 1 else ''}"
     last, last_two = count % 10, count % 100
-    if last == 1 and last_two != 11:
-        word = "визит"
-    else:
-        word = "визита" if last in (2, 3, 4) and last_two not in (12, 13, 14) else "визитов"
+    form = (
+        "one"
+        if last == 1 and last_two != 11
+        else "few"
+        if last in (2, 3, 4) and last_two not in (12, 13, 14)
+        else "many"
+    )
+    word = {"one": "визит", "few": "визита", "many": "визитов"}[form]
     return f"{_grouped(count, _NBSP)} {word}"
 
 

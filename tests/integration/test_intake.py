@@ -47,7 +47,15 @@ def life(record_id: int) -> list[dict[str, Any]]:
         webhook(record_id, created=t, changed=step[0]),
         webhook(record_id, created=t, changed=step[1], status="update", date="2026-12-01 15:00:00"),
         webhook(record_id, created=t, changed=step[2], status="update", date="2026-12-01 15:00:00", attendance=1),
-        webhook(record_id, created=t, changed=step[3], status="delete", date="2026-12-01 15:00:00", attendance=1, deleted=True),
+        webhook(
+            record_id,
+            created=t,
+            changed=step[3],
+            status="delete",
+            date="2026-12-01 15:00:00",
+            attendance=1,
+            deleted=True,
+        ),
     ]
 
 
@@ -84,7 +92,9 @@ async def test_create_and_update_of_one_second_keep_the_update(salon: Salon) -> 
 async def test_edit_and_edit_back_are_both_kept_in_the_history(salon: Salon) -> None:
     t = datetime.now(MOSCOW) - timedelta(minutes=1)
     for seconds, comment in ((0, "а"), (1, "б"), (2, "а")):
-        await salon.webhook(webhook(8102, created=t, changed=t + timedelta(seconds=seconds), status="update", comment=comment))
+        await salon.webhook(
+            webhook(8102, created=t, changed=t + timedelta(seconds=seconds), status="update", comment=comment)
+        )
     await quiet(salon)
     found = await booking(salon, 8102)
     assert found["comment"] == "а"
@@ -95,18 +105,36 @@ async def test_edit_and_edit_back_are_both_kept_in_the_history(salon: Salon) -> 
 async def test_partial_webhooks_change_only_what_they_carry(salon: Salon) -> None:
     t = datetime.now(MOSCOW) - timedelta(minutes=1)
     await salon.webhook(webhook(8103, created=t))
-    await salon.webhook({"company_id": 4564, "resource": "record", "resource_id": 8103, "status": "update", "data": {"id": 8103, "attendance": 2}})
+    await salon.webhook(
+        {
+            "company_id": 4564,
+            "resource": "record",
+            "resource_id": 8103,
+            "status": "update",
+            "data": {"id": 8103, "attendance": 2},
+        }
+    )
     await quiet(salon)
     found = await booking(salon, 8103)
     assert (found["status"], found["amount"], found["contact"]["name"]) == ("confirmed", "4000.00", "Клиент Тестовый")
-    await salon.webhook({"company_id": 4564, "resource": "record", "resource_id": 8103, "status": "delete", "data": {"id": 8103, "deleted": True}})
+    await salon.webhook(
+        {
+            "company_id": 4564,
+            "resource": "record",
+            "resource_id": 8103,
+            "status": "delete",
+            "data": {"id": 8103, "deleted": True},
+        }
+    )
     await quiet(salon)
     assert (await booking(salon, 8103))["deleted"] is True
 
 
 async def test_where_a_booking_came_from_is_read_at_its_creation_only(salon: Salon) -> None:
     t = datetime.now(MOSCOW) - timedelta(minutes=1)
-    edited = webhook(8104, created=t, changed=t + timedelta(seconds=9), status="update", online=False, bookform_id=0, is_mobile=0)
+    edited = webhook(
+        8104, created=t, changed=t + timedelta(seconds=9), status="update", online=False, bookform_id=0, is_mobile=0
+    )
     await salon.webhook(edited)
     await salon.webhook(webhook(8104, created=t, is_mobile=1))
     await quiet(salon)
@@ -117,8 +145,15 @@ async def test_where_a_booking_came_from_is_read_at_its_creation_only(salon: Sal
 async def test_client_event_reaches_the_clients_bookings(salon: Salon) -> None:
     body = webhook(8105)
     await salon.webhook(body)
-    client = {"id": body["data"]["client"]["id"], "name": "Новое Имя", "phone": "+79160000001", "last_change_date": "2030-01-01T00:00:00+0300"}
-    await salon.webhook({"company_id": 4564, "resource": "client", "resource_id": client["id"], "status": "update", "data": client})
+    client = {
+        "id": body["data"]["client"]["id"],
+        "name": "Новое Имя",
+        "phone": "+79160000001",
+        "last_change_date": "2030-01-01T00:00:00+0300",
+    }
+    await salon.webhook(
+        {"company_id": 4564, "resource": "client", "resource_id": client["id"], "status": "update", "data": client}
+    )
     await quiet(salon)
     assert (await booking(salon, 8105))["contact"] == {"name": "Новое Имя", "phone": "+79160000001", "email": None}
 
@@ -236,7 +271,12 @@ async def test_database_away_spools_and_still_answers_200(tmp_path: Path) -> Non
         await database.stop()
         assert await salon.webhook(webhook(8301)) == 200
         assert await salon.webhook(b"{torn") == 200
-        assert await salon.collect({"v": 1, "sent_at": 1, "events": [{"id": "x" * 22, "kind": "hit", "at": 1, "visit": "v" * 22}]}) == 503
+        assert (
+            await salon.collect(
+                {"v": 1, "sent_at": 1, "events": [{"id": "x" * 22, "kind": "hit", "at": 1, "visit": "v" * 22}]}
+            )
+            == 503
+        )
         async with client.get("/readyz") as answer:
             assert answer.status == 503
         await database.start()

@@ -32,7 +32,13 @@ async def test_exact_mark_gives_the_lead_its_visit_campaign_and_reason(salon: Sa
     assert lead["visit"]["campaign"] == "spring"
     assert lead["visit"]["source"] == "yandex"
     assert lead["visit"]["channel"] == "ad"
-    assert lead["visit"]["utm"] == {"source": "yandex", "medium": "cpc", "campaign": "spring", "term": None, "content": None}
+    assert lead["visit"]["utm"] == {
+        "source": "yandex",
+        "medium": "cpc",
+        "campaign": "spring",
+        "term": None,
+        "content": None,
+    }
     assert lead["visit"]["click_ids"] == {"yclid": "1"}
     assert lead["match"]["probability"] == 1.0
     assert "7001" in lead["match"]["reason"]
@@ -66,7 +72,9 @@ async def test_late_evidence_improves_a_match_after_the_grace(salon: Salon) -> N
 
     async def decided() -> bool:
         lead = (await salon.get("/leads", record_id=7004))["data"]
-        return bool(lead) and "Ждём" not in lead[0]["match"]["reason"] and "только что" not in lead[0]["match"]["reason"]
+        return (
+            bool(lead) and "Ждём" not in lead[0]["match"]["reason"] and "только что" not in lead[0]["match"]["reason"]
+        )
 
     await eventually(decided)
     await salon.collect(browser.batch(browser.open(mark)))
@@ -95,9 +103,17 @@ async def test_stranger_with_a_copied_mark_gets_a_visit_of_their_own(salon: Salo
         ({"online": False, "bookform_id": 0, "is_mobile": 0, "record_from": "", "api_id": "x-1"}, "api"),
     ],
 )
-async def test_staff_app_and_api_bookings_never_fall_on_a_visit(salon: Salon, fields: dict[str, Any], origin: str) -> None:
+async def test_staff_app_and_api_bookings_never_fall_on_a_visit(
+    salon: Salon, fields: dict[str, Any], origin: str
+) -> None:
     browser, mark = Browser(AD), ident()
-    await salon.collect(browser.batch(browser.hit(), browser.open(mark), browser.event("booked", form_host="n822081.yclients.com", company_id=4564)))
+    await salon.collect(
+        browser.batch(
+            browser.hit(),
+            browser.open(mark),
+            browser.event("booked", form_host="n822081.yclients.com", company_id=4564),
+        )
+    )
     await salon.webhook(webhook(7006, **fields))
     await lead_of(salon, 7006)
 
@@ -138,7 +154,7 @@ async def test_two_equal_visitors_are_not_guessed_between(salon: Salon) -> None:
 
 async def test_booked_message_names_the_right_one_of_two(salon: Salon) -> None:
     right, wrong = Browser(AD), Browser("https://salon.example/?utm_source=vk")
-    told = {"form_host": "n822081.yclients.com", "company_id": 4564}
+    told: dict[str, Any] = {"form_host": "n822081.yclients.com", "company_id": 4564}
     mine = {"services": [5034676], "staff_id": 2835418, "datetime": "2025-07-12T12:10:00"}
     await salon.collect(right.batch(right.open(ident()), right.event("booked", appointments=[mine], **told)))
     await salon.collect(wrong.batch(wrong.open(ident())))

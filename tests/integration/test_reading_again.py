@@ -48,7 +48,11 @@ async def _comment(salon: Salon, record_id: int) -> Any:
 
 async def test_the_api_decides_what_a_webhook_left_open(connected: Salon, stand: RunningStand) -> None:
     record = stand.stand.make(4564, "staff", comment="как в журнале")
-    told = webhook(record["id"], changed=datetime.strptime(record["last_change_date"], "%Y-%m-%dT%H:%M:%S%z"), comment="как в вебхуке")
+    told = webhook(
+        record["id"],
+        changed=datetime.strptime(record["last_change_date"], "%Y-%m-%dT%H:%M:%S%z"),
+        comment="как в вебхуке",
+    )
     await connected.webhook(told)
 
     async def settled() -> bool:
@@ -80,7 +84,9 @@ async def test_refused_token_is_shown_and_stops_the_calls(connected: Salon, stan
 
 
 @pytest.mark.parametrize("fault", ["429", "html", "500"])
-async def test_a_vendor_in_a_bad_mood_loses_nothing(connected: Salon, stand: RunningStand, fault: str, pool: asyncpg.Pool) -> None:
+async def test_a_vendor_in_a_bad_mood_loses_nothing(
+    connected: Salon, stand: RunningStand, fault: str, pool: asyncpg.Pool
+) -> None:
     stand.stand.switches.rest_fault = fault
     record = stand.stand.make(4564, "staff")
     await connected.webhook(webhook(record["id"]))
@@ -95,6 +101,7 @@ async def test_a_vendor_in_a_bad_mood_loses_nothing(connected: Salon, stand: Run
 
 async def test_credentials_are_sealed(connected: Salon, pool: asyncpg.Pool) -> None:
     row = await pool.fetchrow("select * from connection")
+    assert row is not None
     assert b"canary" not in bytes(row["sealed"])
     assert "canary" not in json.dumps({key: str(value) for key, value in row.items()})
 

@@ -32,7 +32,8 @@ def booking(**changes: Any) -> BookingFacts:
 
 def event(kind: str, visit_id: str, at: datetime, **more: Any) -> Evidence:
     marked = f"{kind}-{visit_id}-{at.timestamp()}"
-    return Evidence(**({"kind": kind, "event_id": marked, "visit_id": visit_id, "at": at} | more))
+    fields: dict[str, Any] = {"kind": kind, "event_id": marked, "visit_id": visit_id, "at": at} | more
+    return Evidence(**fields)
 
 
 def record(visit_id: str = "v1", at: datetime = NOON, **more: Any) -> Evidence:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import pytest
@@ -59,7 +60,7 @@ def test_no_booking_of_staff_falls_on_a_visit(outcomes: list[Outcome]) -> None:
 
 
 def test_probable_answers_are_right_in_97_of_100_and_beat_the_nearest_in_time(
-    outcomes: list[Outcome], record_property: pytest.RecordProperty
+    outcomes: list[Outcome], record_property: Callable[[str, object], None]
 ) -> None:
     ours = [right for _, right in _probable(outcomes)]
     lost = [
