@@ -119,6 +119,8 @@ def _schemas() -> dict[str, Any]:
 def _batch() -> dict[str, Any]:
     identifier = {"type": "string", "pattern": "^[0-9A-Za-z_-]{16,64}$"}
     milliseconds = {"type": "integer", "minimum": 0, "description": "milliseconds since 1970 by the sender's clock"}
+    visit = {"visitor": identifier, "started_at": milliseconds, "landing": _TEXT, "referrer": _TEXT}
+    described = _object({"id": identifier, **visit}, required=["id", "visitor", "started_at"])
     return {
         "type": "object",
         "required": ["v", "sent_at", "events"],
@@ -130,10 +132,7 @@ def _batch() -> dict[str, Any]:
             "visits": {
                 "type": "object",
                 "propertyNames": identifier,
-                "additionalProperties": _object(
-                    {"visitor": identifier, "started_at": milliseconds, "landing": _TEXT, "referrer": _TEXT},
-                    required=["visitor", "started_at"],
-                ),
+                "additionalProperties": _object(visit, required=["visitor", "started_at"]),
             },
             "events": {
                 "type": "array",
@@ -145,7 +144,7 @@ def _batch() -> dict[str, Any]:
                         "id": identifier,
                         "kind": {"enum": list(KINDS)},
                         "at": milliseconds,
-                        "visit": {"oneOf": [identifier, {"type": "null"}]},
+                        "visit": {"oneOf": [identifier, described, {"type": "null"}]},
                     },
                 },
             },

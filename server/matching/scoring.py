@@ -110,7 +110,7 @@ class Point(NamedTuple):
     source: Evidence
     seconds: int | None = None  # from the event to the booking's creation; below zero: the event came later
     record_id: int | None = None
-    count: int | None = None
+    crowd: int | None = None
 
 
 class Candidate(NamedTuple):
@@ -143,7 +143,7 @@ def candidates(
 
 
 def _among(candidate: Candidate, free: int, prior: float) -> Candidate:
-    crowd = Point("crowd", prior, candidate.points[0].source, count=free)
+    crowd = Point("crowd", prior, candidate.points[0].source, crowd=free)
     return Candidate(candidate.visit_id, candidate.bits + prior, (*candidate.points, crowd))
 
 
@@ -327,7 +327,7 @@ def _in_bits(bins: Bins) -> list[tuple[float, float]]:
 
 
 def weighed(point: Point, visit_id: str) -> Weighed:
-    params = {"seconds": point.seconds, "record_id": point.record_id, "count": point.count}
+    params = {"seconds": point.seconds, "record_id": point.record_id, "count": point.crowd}
     shown = {name: str(value) for name, value in params.items() if value is not None}
     return Weighed(point.source.kind, point.source.at, point.bits, point.code, shown, visit_id)
 

@@ -89,7 +89,7 @@ def parse_batch(body: bytes) -> Batch:
     events, refused = [], []
     for raw in raw_events:
         try:
-            events.append(_event(raw, sent_at, clean))
+            events.append(_event(raw, sent_at, clean, visits))
         except _BadField as error:
             refused.append(("bad_event", str(error)))
     script = document.get("script")
@@ -135,10 +135,14 @@ def _visit(raw: Any, clean: Clean) -> VisitDescription | None:
     )
 
 
-def _event(raw: Any, sent_at_ms: int, clean: Clean) -> Event:
+def _event(raw: Any, sent_at_ms: int, clean: Clean, visits: dict[str, VisitDescription]) -> Event:
+    """One event; a visit that it describes itself joins `visits`, where the first description of a visit stays."""
     if not isinstance(raw, dict):
         raise _BadField("an event is not an object")
     event_id, kind, visit_id = raw.get("id"), raw.get("kind"), raw.get("visit")
+    described = _visit(visit_id, clean)
+    if isinstance(visit_id, dict):
+        visit_id = visit_id.get("id")
     if not isinstance(event_id, str) or not _ID.fullmatch(event_id):
         raise _BadField("id is missing or malformed")
     fields = _FIELDS.get(kind) if isinstance(kind, str) else None
@@ -152,6 +156,8 @@ def _event(raw: Any, sent_at_ms: int, clean: Clean) -> Event:
     payload = {name: read(raw.get(name), name, clean) for name, read in fields}
     if visit_id is None and not (kind in _WITHOUT_VISIT and payload.get("mark")):
         raise _BadField("an event without a visit needs a mark")
+    if described and visit_id:
+        visits.setdefault(visit_id, described)
     age = timedelta(milliseconds=min(max(0, sent_at_ms - at), _OLDEST // timedelta(milliseconds=1)))
     return Event(event_id, str(kind), age, visit_id, payload)
 

@@ -1,8 +1,9 @@
 /**
- * Shared by both scripts: guards, storage, ids, the visit, and a queue that survives the page.
+ * Shared by both scripts: guards, storage, consent, the visit, and a queue that survives the page.
  *
  * Promises: nothing thrown here reaches the page; nothing is stored or sent without consent; an event is dropped
  * only after the server has it, has refused it for good, or three days have passed.
+ * Every byte is paid by each visitor (budget.json): say things once, here, and let the server do the rest.
  */
 
 export interface Config {
@@ -16,14 +17,13 @@ export interface Config {
 
 /** The server renders this object beside the script (templates/snippet.js.j2). */
 declare const yclickConfig: Config
+declare const __SCRIPT__: string
 export const config = yclickConfig
 export const win = window as any
 export const doc = document
-export const MARK = 'yextrafield_yclick'
 
-// Taken before the page can replace them.
-const nativeFetch: typeof fetch | undefined = win.fetch
-const later = setTimeout
+// Taken before the page, or our own form script, puts something else in its place.
+const nativeFetch: typeof fetch = win.fetch
 
 /** Runs `work`; whatever it throws stays here. */
 export const guard = <T>(work: () => T): T | undefined => {
@@ -31,30 +31,35 @@ export const guard = <T>(work: () => T): T | undefined => {
     return work()
   } catch (error) {
     if (config.debug) console.debug('yclick', error)
-    return undefined
   }
 }
 
-export const soon = (work: () => void, ms: number): number =>
-  later(() => guard(work), ms) as unknown as number
+export const soon = (work: () => void, ms = 0): number => setTimeout(() => guard(work), ms) as any
 
-export const listen = (target: EventTarget, name: string, handle: (event: any) => void): void => {
-  guard(() => target.addEventListener(name, (event) => guard(() => handle(event)), true))
+/** Runs `work` now and every half second for half a minute: for what the page loads late. */
+export const poll = (work: () => void, left = 60): void => {
+  guard(work)
+  if (left) soon(() => poll(work, left - 1), 500)
 }
 
-/** Puts `around` in the place of a method, once; the page keeps what the method answers and throws. */
-export const wrap = (
-  owner: any,
-  name: string,
-  around: (call: () => any, args: any[], self: any) => any,
-): void => {
+export const listen = (target: EventTarget, name: string, handle: (event: any) => void): void =>
+  target.addEventListener(name, (event) => guard(() => handle(event)), true)
+
+/**
+ * Calls `before` with the arguments (which it may change) ahead of each call of a method, and what `before` gave with
+ * the answer after it. The page keeps what the method answers and throws. Twice wrapped is once.
+ */
+export const wrap = (owner: any, name: string, before: (args: any[], self: any) => any): void => {
   guard(() => {
     const original = owner[name]
-    if (typeof original !== 'function' || original.yclick) return
+    if (original.yclick) return
     const wrapped = function (this: any, ...args: any[]): any {
-      return around(() => original.apply(this, args), args, this)
+      const after = guard(() => before(args, this))
+      const answer = original.apply(this, args)
+      if (after) guard(() => after(answer))
+      return answer
     }
-    ;(wrapped as any).yclick = 1
+    wrapped.yclick = 1
     owner[name] = wrapped
   })
 }
@@ -62,256 +67,175 @@ export const wrap = (
 /** JSON of our own: pages replace JSON.stringify, or add toJSON to every array. */
 export const json = (value: any): string => {
   if (typeof value === 'string') {
-    return `"${value.replace(/[\\"\u0000-\u001f\u2028\u2029\ud800-\udfff]/g, (sign) => `\\u${`000${sign.charCodeAt(0).toString(16)}`.slice(-4)}`)}"`
+    const escaped = (sign: string): string => `\\u${(65536 + sign.charCodeAt(0)).toString(16).slice(1)}`
+    return `"${value.replace(/[^ !#-[\]-\ud7ff\ue000-\uffff]/g, escaped)}"`
   }
   if (value && typeof value === 'object') {
-    const parts: string[] = []
-    if (Array.isArray(value)) {
-      for (let i = 0; i < value.length; i++) parts[i] = json(value[i])
-      return `[${parts.join(',')}]`
-    }
-    for (const key of Object.keys(value)) parts[parts.length] = `${json(key)}:${json(value[key])}`
-    return `{${parts.join(',')}}`
+    return Array.isArray(value)
+      ? `[${value.map((one) => json(one))}]`
+      : `{${Object.keys(value).map((key) => `${json(key)}:${json(value[key])}`)}}`
   }
-  return typeof value === 'number' && isFinite(value)
-    ? `${value}`
-    : value === true
-      ? 'true'
-      : value === false
-        ? 'false'
-        : 'null'
+  return isFinite(value) ? `${value}` : 'null'
 }
 
-/** 22 random letters and digits: 130 bits. */
+/** 22 random letters and digits: 113 bits. */
 export const randomId = (): string => {
-  const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789'
   let text = ''
-  while (text.length < 22) {
-    const bytes = new Uint8Array(32)
-    if (!guard(() => crypto.getRandomValues(bytes)))
-      for (let i = 0; i < 32; i++) bytes[i] = Math.random() * 256
-    for (let i = 0; i < 32 && text.length < 22; i++) {
-      const place = bytes[i]! & 63
-      if (place < 62) text += alphabet[place]
-    }
-  }
+  for (const byte of crypto.getRandomValues(new Uint8Array(22))) text += (byte % 36).toString(36)
   return text
 }
 
-// --- storage: localStorage, else memory; the visit also in a cookie of the site
-
-const memory: Record<string, string> = Object.create(null)
-const PREFIX = 'yclick.'
-const COOKIE = 'yclick_v'
-
-export const recall = (key: string): string | null => {
-  const kept = guard(() => localStorage.getItem(PREFIX + key))
-  return kept != null ? kept : memory[key] || null
-}
-export const keep = (key: string, value: string): void => {
-  memory[key] = value
-  guard(() => localStorage.setItem(PREFIX + key, value))
-}
-export const forget = (key: string): void => {
-  delete memory[key]
-  guard(() => localStorage.removeItem(PREFIX + key))
-}
-const keptKeys = (): string[] => {
-  const keys = Object.keys(memory)
-  guard(() => {
-    for (let i = 0; i < localStorage.length; i++) {
-      const key = localStorage.key(i)!
-      if (key.indexOf(PREFIX) === 0 && keys.indexOf(key.slice(PREFIX.length)) < 0)
-        keys[keys.length] = key.slice(PREFIX.length)
-    }
-  })
-  return keys
-}
-const cookie = (value?: string): string => {
-  if (value !== undefined) {
-    guard(() => {
-      doc.cookie = `${COOKIE}=${encodeURIComponent(value)};path=/;max-age=${value ? 31536000 : 0};SameSite=Lax`
-    })
-    return ''
+/** Of what a form tells us, the ids and times only, at any depth: it may hold what a visitor typed. */
+export const idsOf = (value: any): any => {
+  if (!value || typeof value !== 'object') return value
+  const kept: any = Array.isArray(value) ? [] : {}
+  for (const key of Object.keys(value)) {
+    if (
+      /^(\d+|id|appointments|services?|staff|(service|staff|master|record|activity)_?id|datetime|companyId)$/i.test(
+        key,
+      )
+    )
+      kept[key] = idsOf(value[key])
   }
-  return guard(() => decodeURIComponent((doc.cookie.match(`(?:^|; )${COOKIE}=([^;]*)`) || [])[1] || '')) || ''
+  return kept
+}
+
+// --- the mark in an address
+
+const MARK = 'yextrafield_yclick'
+
+export const markIn = (address: string): string => (address.match(`[?&]${MARK}=(\\w{22})`) || [])[1] || ''
+
+/** The same address without a mark; everything else stays byte for byte. */
+export const unmark = (address: string): string =>
+  address.replace(new RegExp(`([?&])${MARK}=\\w*(&?)`), (_, sign, more) => more && sign)
+
+export const decorate = (address: string, mark: string): string => {
+  const [, base, fragment] = /^([^#]*)(.*)/.exec(unmark(address))!
+  return `${base + (/[?&]$/.test(base!) ? '' : /\?/.test(base!) ? '&' : '?') + MARK}=${mark}${fragment}`
+}
+
+// --- storage: localStorage, or memory where the browser refuses it
+
+const PREFIX = 'yclick.'
+let store: Record<string, string> = Object.create(null)
+guard(() => {
+  store = (localStorage as any) || store
+})
+
+export const recall = (key: string): string => guard(() => store[PREFIX + key]) || ''
+export const keep = (key: string, value: string): void => {
+  try {
+    store[PREFIX + key] = value
+  } catch {
+    store = Object.assign(Object.create(null), store, { [PREFIX + key]: value })
+  }
+}
+const keysOf = (prefix: string): string[] =>
+  Object.keys(store)
+    .filter((key) => key.indexOf(PREFIX + prefix) === 0)
+    .sort()
+const drop = (keys: string[]): void => {
+  for (const key of keys) delete store[key]
 }
 
 // --- consent
 
-const controlled =
-  config.consent === 'required' ||
-  (config.gpc === 'respect' && (navigator as any).globalPrivacyControl === true)
-let allowed = !controlled
-let starts: (() => void)[] = []
+let allowed = false
+let begin: (() => void) | null
 
-/** Runs `work` now, or when the visitor agrees. */
-export const whenAllowed = (work: () => void): void => {
-  if (allowed) guard(work)
-  else starts[starts.length] = work
-}
 export const isAllowed = (): boolean => allowed
 
-/** A mark in the form's address says that the site had the visitor's consent. */
+/** From here on the visitor may be followed. A mark in the form's address says so too: the site had consent. */
 export const allow = (): void => {
-  if (allowed) return
+  const work = begin
   allowed = true
-  const waiting = starts
-  starts = []
-  for (const work of waiting) guard(work)
-}
-const deny = (): void => {
-  allowed = false
-  queue = Object.create(null)
-  for (const key of keptKeys()) forget(key)
-  cookie('')
+  begin = null
+  if (work) guard(work)
 }
 
-/** `yclick('consent', 'granted' | 'denied')`, also what was called before this script came. */
-export const openApi = (): void => {
-  const before = win.yclick
+/** Opens `yclick('consent', 'granted' | 'denied')`, heeds calls from before this script came, and starts if it may. */
+export const start = (work: () => void, agreed?: string): void => {
+  const calls = win.yclick
   const api = (name: string, value: string): void => {
-    guard(() => {
-      if (name !== 'consent') return
-      if (value === 'granted') {
-        allow()
-        keep('c', '1')
-        if (visit) push('consent', { state: 'granted' })
-      } else if (value === 'denied') deny()
-    })
+    if (name !== 'consent') return
+    if (value === 'granted') {
+      keep('c', '1')
+      allow()
+    } else {
+      allowed = false
+      drop(keysOf(''))
+      keep('c', '0')
+    }
   }
-  win.yclick = api
-  if (recall('c') === '1') allow()
+  begin = work
   guard(() => {
-    const calls = before.q
-    for (let i = 0; i < calls.length; i++) api(calls[i][0], calls[i][1])
+    for (const call of calls.q) api(call[0], call[1])
   })
+  win.yclick = (name: string, value: string) => guard(() => api(name, value))
+  const choice = recall('c')
+  const ask =
+    config.consent === 'required' || (config.gpc === 'respect' && (navigator as any).globalPrivacyControl)
+  if (agreed || choice === '1' || (!choice && !ask)) allow()
 }
 
-// --- the visit
+// --- the visit: visitor, id, started, last seen, campaign, landing, referrer
 
-export interface Visit {
-  visitor: string
-  id: string
-  started: number
-  seen: number
-  campaign: string
-  landing: string
-  referrer: string
-}
-export let visit: Visit | null = null
+export type Visit = [string, string, number, number, string, string, string]
 
 /** What of an address makes it a campaign: its marks and click ids, in order. */
-export const campaignOf = (search: string): string =>
-  (
-    search.match(
-      /[?&#](?:utm_\w+|_openstat|(?:y|ym|g|dcl|msc|ys|tw|tt|fb|rb_c|vk)(?:cl?)?l?i(?:ck)?d|gbraid|wbraid|li_fat_id)=[^&#]+/gi,
-    ) || []
-  )
+export const campaignOf = (address: string): string =>
+  (address.match(/[?&#](utm_\w+|_openstat|\w*cl(ic)?k?id|[gw]braid|li_fat_id)=[^&#]+/gi) || [])
     .join('')
-    .replace(/[?#]/g, '&')
+    .slice(0, 2000)
 
-/** A new visit after silence or with another campaign; all tabs of a site share it. */
+/** The visit that `text` describes goes on; after silence, or with `look` by another campaign, a new one begins. */
 export const nextVisit = (
-  old: Visit | null,
+  text: string,
   now: number,
   address: string,
   referrer: string,
+  look: boolean,
   fresh: () => string,
 ): Visit => {
+  const old = /^(\w{22}\n){2}(\d+\n){2}.*\n.*\n.*$/.test(text) ? text.split('\n') : []
   const campaign = campaignOf(address)
-  const lasts =
-    old && now - old.seen <= config.visit_timeout_s * 1000 && (!campaign || campaign === old.campaign)
-  if (old && lasts) return { ...old, seen: now }
-  const visitor = old ? old.visitor : fresh()
-  return {
-    visitor,
-    id: fresh(),
-    started: now,
-    seen: now,
-    campaign,
-    landing: address.slice(0, 2000),
-    referrer: referrer.slice(0, 2000),
-  }
+  return now - (old[3] as any) <= config.visit_timeout_s * 1000 && !(look && campaign && campaign !== old[4])
+    ? [old[0]!, old[1]!, +old[2]!, now, old[4]!, old[5]!, old[6]!]
+    : [old[0] || fresh(), fresh(), now, now, campaign, address.slice(0, 2000), referrer.slice(0, 2000)]
 }
 
-export const readVisit = (text: string | null): Visit | null => {
-  const parts = (text || '').split('\n')
-  if (
-    parts.length !== 7 ||
-    !/^\w{22}$/.test(parts[0]!) ||
-    !/^\w{22}$/.test(parts[1]!) ||
-    !(+parts[2]! > 0) ||
-    !(+parts[3]! > 0)
-  )
-    return null
-  return {
-    visitor: parts[0]!,
-    id: parts[1]!,
-    started: +parts[2]!,
-    seen: +parts[3]!,
-    campaign: parts[4]!,
-    landing: parts[5]!,
-    referrer: parts[6]!,
-  }
-}
+let looked = ''
 
+/** The visit, kept alive; all tabs of a site share it. A campaign is looked at once per address. */
 export const touchVisit = (): Visit => {
-  const now = Date.now()
-  const old = readVisit(recall('v') || cookie()) || visit
-  const current = nextVisit(old, now, location.href, doc.referrer, randomId)
-  visit = current
-  const text = [
-    current.visitor,
-    current.id,
-    current.started,
-    now,
-    current.campaign,
-    current.landing,
-    current.referrer,
-  ].join('\n')
-  keep('v', text)
-  if (guard(() => localStorage.getItem(`${PREFIX}v`)) !== text) cookie(text)
-  return current
+  const address = location.href
+  const visit = nextVisit(recall('v'), Date.now(), address, doc.referrer, address !== looked, randomId)
+  looked = address
+  keep('v', visit.join('\n'))
+  return visit
 }
 
-// --- the queue: an item is `visit id \n visit as JSON \n event as JSON`, kept until the server has it
+// --- the queue: one stored item for each event, so that tabs cannot lose each other's
 
-let queue: Record<string, string> = Object.create(null)
 let timer = 0
 let failures = 0
 let busy = false
-const DAYS = 3 * 86400000
-const MOST = 200
-declare const __SCRIPT__: string
 
+/** `urgent`: the page may be gone in the next moment. `visitless`: the mark says whose event it is. */
 export const push = (
   kind: string,
   fields: Record<string, any>,
   urgent?: boolean,
-  withoutVisit?: boolean,
+  visitless?: boolean,
 ): void => {
   if (!allowed) return
+  const at = Date.now()
   const id = randomId()
-  const current = withoutVisit ? null : touchVisit()
-  const event = json({ id, kind, at: Date.now(), visit: current && current.id, ...fields })
-  const about = current
-    ? json({
-        visitor: current.visitor,
-        started_at: current.started,
-        landing: current.landing,
-        referrer: current.referrer,
-      })
-    : ''
-  const item = `${Date.now()}\n${(current && current.id) || ''}\n${about}\n${event}`
-  queue[id] = item
-  const ids = Object.keys(queue)
-  if (ids.length > MOST) {
-    const spare = ids.filter((one) => queue[one]!.indexOf('"kind":"hit"') > 0)[0] || ids[0]!
-    delete queue[spare]
-    forget(`q.${spare}`)
-  }
-  keep(`q.${id}`, item)
+  const [visitor, visit, started_at, , , landing, referrer] = touchVisit()
+  const about = visitless ? null : { id: visit, visitor, started_at, landing, referrer }
+  keep(`q${at}${id}`, json(Object.assign({ id, kind, at, visit: about }, fields)))
+  drop(keysOf('q').slice(0, -200))
   if (urgent) flush()
   else plan(300)
 }
@@ -321,128 +245,64 @@ const plan = (ms: number): void => {
   timer = soon(flush, ms)
 }
 
-/** Reads what earlier pages and other tabs left unsent. */
-export const recover = (): void => {
-  for (const key of keptKeys()) {
-    if (key.indexOf('q.') !== 0) continue
-    const item = recall(key) || ''
-    if (Date.now() - parseInt(item, 10) < DAYS && item.split('\n').length === 4) queue[key.slice(2)] = item
-    else forget(key)
-  }
-}
-
-export const compose = (items: Record<string, string>, sentAt: number): { ids: string[]; body: string } => {
-  const ids: string[] = []
-  const visits: string[] = []
+/** What one request carries: ≤ 50 events and ≤ 20,000 characters, which are ≤ 60 KB. */
+const batch = (): { keys: string[]; body: string } => {
+  const now = Date.now()
+  const keys: string[] = []
   const events: string[] = []
-  let size = 200
-  for (const id of Object.keys(items)) {
-    const parts = items[id]!.split('\n')
-    size += items[id]!.length * 2
-    if (ids.length >= 50 || (ids.length && size > 60000)) break
-    const about = parts[1] ? `${json(parts[1])}:${parts[2]}` : ''
-    if (about && !visits.some((one) => one.indexOf(json(parts[1]!)) === 0)) visits[visits.length] = about
-    events[events.length] = parts[3]!
-    ids[ids.length] = id
+  let size = 0
+  for (const key of keysOf('q')) {
+    size += store[key]!.length
+    if (+key.slice(8, 21) < now - 259200000) drop([key])
+    else if (!keys[0] || (!keys[49] && size < 20000)) {
+      keys[keys.length] = key
+      events[events.length] = store[key]!
+    }
   }
-  return {
-    ids,
-    body: `{"v":1,"script":${json(__SCRIPT__)},"sent_at":${sentAt},"visits":{${visits.join(',')}},"events":[${events.join(',')}]}`,
-  }
-}
-
-const drop = (ids: string[]): void => {
-  for (const id of ids) {
-    delete queue[id]
-    forget(`q.${id}`)
-  }
+  return { keys, body: `{"v":1,"script":"${__SCRIPT__}","sent_at":${now},"events":[${events}]}` }
 }
 
 export const flush = (): void => {
-  if (!allowed || busy || !nativeFetch) return
-  const { ids, body } = compose(queue, Date.now())
-  if (!ids.length) return
+  const { keys, body } = batch()
+  if (busy || !allowed || !keys[0]) return
   busy = true
-  const done = (status: number, pause: number): void => {
-    busy = false
-    if ((status >= 200 && status < 300) || status === 400 || status === 404 || status === 413) {
-      failures = 0
-      drop(ids)
-      if (Object.keys(queue).length) plan(0)
-    } else if (++failures < 8) plan(pause * 1000 || Math.min(60000, 1000 * 2 ** failures))
-  }
-  guard(() =>
-    nativeFetch
-      .call(window, config.endpoint, {
-        method: 'POST',
-        body,
-        keepalive: true,
-        credentials: 'omit',
-        mode: 'cors',
-      })
-      .then(
-        (answer) => done(answer.status, +(answer.headers.get('Retry-After') || 0)),
-        () => done(0, 0),
-      ),
-  )
+  nativeFetch
+    .call(win, config.endpoint, { method: 'POST', body, keepalive: true, credentials: 'omit' })
+    .then(
+      (answer) => answer.status,
+      () => 0,
+    )
+    .then((status) => {
+      busy = false
+      // 400, 404 and 413 are for good; all else is tried again, ever more seldom.
+      if ((status >= 200 && status < 300) || /40[04]|413/.test(`${status}`)) {
+        failures = 0
+        drop(keys)
+      } else failures++
+      if (keysOf('q')[0]) plan(failures ? 1000 * 2 ** Math.min(failures, 6) : 0)
+    })
 }
 
 /** The page goes: what is not confirmed leaves by a beacon and stays stored; the server takes an event once. */
 const farewell = (): void => {
-  if (!allowed) return
-  const { ids, body } = compose(queue, Date.now())
-  if (ids.length && navigator.sendBeacon)
-    navigator.sendBeacon(config.endpoint, new Blob([body], { type: 'text/plain' }))
+  const { keys, body } = batch()
+  if (allowed && keys[0]) navigator.sendBeacon(config.endpoint, body)
 }
 
 export const startQueue = (): void => {
-  recover()
   listen(win, 'pagehide', farewell)
   listen(doc, 'visibilitychange', () => {
-    if (doc.visibilityState === 'hidden') farewell()
+    if (doc.hidden) farewell()
   })
-  listen(win, 'online', () => {
-    failures = 0
-    flush()
-  })
-  if (Object.keys(queue).length) plan(1000)
+  plan(1000)
 }
 
 /** Calls back after every change of the address that no page load announces. */
 export const onRoute = (changed: () => void): void => {
   const told = (): void => {
-    soon(changed, 0)
+    soon(changed)
   }
-  for (const name of ['pushState', 'replaceState']) {
-    wrap(history, name, (call) => {
-      const answer = call()
-      told()
-      return answer
-    })
-  }
+  wrap(history, 'pushState', told)
+  wrap(history, 'replaceState', told)
   listen(win, 'popstate', told)
-  listen(win, 'hashchange', told)
 }
-
-// --- hosts of forms
-
-const VENDOR = /^[nbwyo]\d+\.(yclients\.(com|ru)|alteg\.io)$/
-
-export const isFormHost = (host: string): boolean => {
-  const name = host.replace(/:\d+$/, '')
-  if (VENDOR.test(name)) return true
-  return config.form_hosts.some((one) => {
-    const tail = one.indexOf(':') < 0 ? name : host
-    return tail === one || tail.slice(-one.length - 1) === `.${one}`
-  })
-}
-
-/** The appointments of a form's message, reduced to what names a booking. */
-export const appointmentsOf = (list: any): any[] =>
-  (Array.isArray(list) ? list : []).slice(0, 20).map((one) => ({
-    services: (Array.isArray(one.services) ? one.services : [])
-      .slice(0, 50)
-      .map((item: any) => +(item && item.id ? item.id : item) || 0),
-    staff_id: +(one.staff_id || (one.staff && one.staff.id)) || null,
-    datetime: one.datetime ? `${one.datetime}` : null,
-  }))
