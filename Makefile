@@ -8,7 +8,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PYTHONPATH := $(CURDIR)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test setup dev fmt lint unit integration e2e faults bench js js-test docs deps check system clean
+.PHONY: help run test install setup dev fmt lint unit integration e2e faults bench js js-test docs deps check system clean
 
 help: ## this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -17,6 +17,8 @@ run: $(VENV)/.runtime js ## start the demo (PORT=8080 moves it); Ctrl-C stops it
 	@YCLICK_PORT=$(PORT) exec $(PY) -m server demo
 
 test: check ## everything CI runs: lint, types, unit, integration, contract, faults, browser stories
+
+install: $(VENV)/.runtime js ## what a server needs: packages, scripts, the command .venv/bin/yclick
 
 setup: $(VENV)/.dev js ## install everything for development
 	@bash deploy/system-packages.sh check
@@ -34,17 +36,19 @@ $(VENV)/bin/python:
 
 $(VENV)/.runtime: requirements/runtime.txt requirements/embedded.txt | $(VENV)/bin/python
 	@echo "installing the server's packages …"
-	@$(PY) -m pip install -q --require-hashes -r requirements/runtime.txt
-	@$(PY) -m pip install -q --require-hashes -r requirements/embedded.txt
+	@$(PY) -m pip install -qq --require-hashes -r requirements/runtime.txt
+	@$(PY) -m pip install -qq --require-hashes -r requirements/embedded.txt
+	@bash deploy/make-command.sh $(VENV)
 	@touch $@
 
 $(VENV)/.dev: requirements/dev.txt | $(VENV)/bin/python
 	@echo "installing the packages for development …"
-	@$(PY) -m pip install -q --require-hashes -r requirements/dev.txt
+	@$(PY) -m pip install -qq --require-hashes -r requirements/dev.txt
+	@bash deploy/make-command.sh $(VENV)
 	@touch $@ $(VENV)/.runtime
 
 node_modules/.installed: package.json package-lock.json
-	@bash deploy/node.sh npm ci --no-audit --no-fund --loglevel=error
+	@bash deploy/node.sh npm ci --no-update-notifier --no-audit --no-fund --loglevel=error
 	@touch $@
 
 snippets/dist/meta.json: node_modules/.installed $(wildcard snippets/src/*.ts) snippets/build.mjs snippets/budget.json snippets/version.json
@@ -89,7 +93,7 @@ docs: $(VENV)/.dev ## generated documents: .env.example
 	$(PY) -m server check --env-example > .env.example
 
 deps: $(VENV)/.dev ## lock the requirements anew, with hashes
-	$(PY) -m pip install -q pip-tools
+	$(PY) -m pip install -qq pip-tools
 	for name in runtime embedded dev; do $(PY) -m piptools compile -q --generate-hashes --strip-extras --allow-unsafe \
 	  --no-emit-index-url --no-emit-find-links --no-emit-trusted-host -o requirements/$$name.txt requirements/$$name.in; done
 

@@ -6,5 +6,5 @@ if command -v node >/dev/null && [ "$(node -p 'process.versions.node.split(".")[
 fi
 venv=$(cd "$(dirname "$0")/.." && pwd)/.venv
 [ -x "$venv/bin/python" ] || bash "$(dirname "$0")/make-venv.sh" python3 "$venv"
-[ -x "$venv/bin/node" ] || "$venv/bin/python" -m pip install -q --require-hashes -r "$(dirname "$0")/../requirements/node.txt"
+[ -x "$venv/bin/node" ] || "$venv/bin/python" -m pip install -qq --require-hashes -r "$(dirname "$0")/../requirements/node.txt"
 PATH="$venv/bin:$PATH" exec "$@"
