@@ -10,16 +10,19 @@ import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
-from urllib.parse import unquote_to_bytes, urlsplit
+from urllib.parse import quote, unquote, unquote_to_bytes, urlsplit
 
 import idna
 
-_LONGEST_URL = 1024
+_LONGEST_URL = 2048  # five marks of Cyrillic, percent-encoded at six characters a letter, need the room
 _LONGEST_VALUE = 256
 _FORM_HOST = re.compile(r"[nbwyo](\d{1,12})\.(?:yclients\.com|yclients\.ru|alteg\.io)", re.ASCII)
 _FORM_LABEL = re.compile(r"[nbwyo](\d{1,12})\.", re.ASCII)
-_EMAIL = re.compile(r"[\w.+-]{1,64}(?:@|%40)[\w-]{1,64}\.[\w.-]{2,64}", re.I)
-_PHONE = re.compile(r"(?<![\w])(?:\+|%2B)?[78][\s\-()]{0,2}\d{3}[\s\-()]{0,2}\d{3}[\s-]?\d{2}[\s-]?\d{2}(?![\w])", re.I)
+_EMAIL = re.compile(r"[\w.+-]{1,64}(?:@|%40)[\w-]{1,64}\.[\w.-]{2,64}")
+#: Russia and Kazakhstan, in any spelling people use; a "+" between digits is a space of a form.
+_PHONE = re.compile(
+    r"(?<!\d)\+?[78][\s\-().+]{0,3}[34789]\d{2}[\s\-().+]{0,3}\d{3}[\s\-.+]{0,2}\d{2}[\s\-.+]{0,2}\d{2}(?!\d)", re.ASCII
+)
 
 #: Parameters that are kept with an address; everything else of a query is dropped before storing.
 KEPT = frozenset(
@@ -33,7 +36,10 @@ KEPT = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """An http(s) address in parts; `host` in ASCII, lower case, without port, user and trailing dot."""
+    """An address in parts; `host` in ASCII, lower case, without port, user and trailing dot.
+
+    Of a page saved to disk only the scheme `file` is told: its path is the visitor's own affair.
+    """
 
     scheme: str
     host: str
@@ -45,22 +51,25 @@ class Address:
 
 def parse_address(text: str) -> Address | None:
     """The parts, or None when this is no address of a page. Never raises (the standard parser does)."""
-    text = text.strip()[:8192]
+    text = text.strip()[:8192].encode("utf-8", "replace").decode()
     try:
         parts = urlsplit(text)
         host, port = parts.hostname or "", parts.port
     except ValueError:
         return None
-    scheme = parts.scheme.lower()
-    if scheme not in ("http", "https", "android-app") or not host:
+    if parts.scheme == "file":
+        return Address("file", "", None, "/", parts.query, parts.fragment)
+    host = plain_host(host)
+    if parts.scheme not in ("http", "https", "android-app") or not host:
         return None
-    return Address(scheme, plain_host(host), port, parts.path, parts.query, parts.fragment)
+    return Address(parts.scheme, host, port, parts.path, parts.query, parts.fragment)
 
 
 @lru_cache(maxsize=20_000)
 def plain_host(host: str) -> str:
     """One spelling of a host: lower case, punycode, no trailing dot, no port."""
-    host = re.sub(r":\d+$", "", host.strip().lower()).rstrip(".")
+    host = host.strip().lower()
+    host = re.sub(r"^([^:]*):\d+$", r"\1", host).rstrip(".")  # with two colons or more it is an address of version 6
     if not host.isascii():
         try:
             host = idna.encode(host, uts46=True).decode()
@@ -81,17 +90,27 @@ def within_any(host: str, domains: Iterable[str]) -> bool:
 def parameters(query: str) -> dict[str, str]:
     """Parameters with lower-case names; of a doubled one the first that is not blank. At most 100 are read."""
     found: dict[str, str] = {}
-    for pair in query.lstrip("?").replace(";", "&").split("&", 100)[:100]:
-        name, _, raw = pair.partition("=")
-        name = readable(name).lower()
+    for name, raw in _pairs(query):
         if name and not found.get(name):
             found[name] = readable(raw)
     return found
 
 
+def _pairs(query: str) -> list[tuple[str, str]]:
+    """Names in lower case and values as they are written; `&amp;` of a link copied from HTML separates as well."""
+    split = (pair.partition("=") for pair in query.lstrip("?").split("&", 100)[:100])
+    return [(readable(name).lower().removeprefix("amp;"), raw) for name, _, raw in split]
+
+
+def fragment_marks(fragment: str) -> str:
+    """The part of a fragment that reads as a query: `utm_…=…`, `?utm_…=…`, `/route?utm_…=…`, `!/route?utm_…=…`."""
+    route, mark, query = fragment.partition("?")
+    return query if mark and "=" not in route else fragment.lstrip("/!#")
+
+
 def readable(raw: str) -> str:
     """A value as text: decoded once, UTF-8 or else windows-1251, NFC, no control characters, ≤ 256 characters."""
-    data = unquote_to_bytes(raw[:4096].replace("+", " "))
+    data = unquote_to_bytes(raw[:4096].replace("+", " ").encode("utf-8", "replace"))
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError:
@@ -125,19 +144,15 @@ def _clean_address(url: str) -> str:
         return ""
     host = f"[{parts.host}]" if ":" in parts.host else parts.host
     port = f":{parts.port}" if parts.port and (parts.scheme, parts.port) not in (("http", 80), ("https", 443)) else ""
-    kept = [
-        f"{pair.partition('=')[0].lower()}={_masked(pair.partition('=')[2])[:400]}"
-        for pair in parts.query.split("&")[:100]
-        if pair.partition("=")[0].lower() in KEPT
-    ]
-    marks_in_fragment = [
-        pair for pair in parts.fragment.lstrip("?/").split("&")[:50] if pair.lower().startswith("utm_")
+    kept = [f"{name}={_masked(raw)}" for name, raw in _pairs(parts.query) if name in KEPT]
+    in_fragment = [
+        f"{name}={_masked(raw)}" for name, raw in _pairs(fragment_marks(parts.fragment)) if name.startswith("utm_")
     ]
     text = f"{parts.scheme}://{host}{port}{_masked(parts.path)[:500]}"
     if kept:
         text += "?" + "&".join(kept)
-    if marks_in_fragment:
-        text += "#" + "&".join(_masked(pair)[:400] for pair in marks_in_fragment)
+    if in_fragment:
+        text += "#" + "&".join(in_fragment)
     return storable_url(text)
 
 
@@ -147,7 +162,10 @@ def storable_url(text: str) -> str:
 
 
 def _masked(text: str) -> str:
-    return _PHONE.sub("[phone]", _EMAIL.sub("[e-mail]", text))
+    """The text without phones and e-mails; one that holds neither stays exactly as it was written."""
+    plain = unquote(text, errors="surrogateescape")
+    masked = _PHONE.sub("[phone]", _EMAIL.sub("[e-mail]", plain))
+    return text if masked == plain else quote(masked, safe="/[]@:!$'()*,~", errors="surrogateescape")
 
 
 def form_id_of(host: str) -> int | None:

@@ -21,6 +21,7 @@ from publicsuffixlist import PublicSuffixList
 
 from server.tracking.addresses import (
     Address,
+    fragment_marks,
     is_form_host,
     parameters,
     parse_address,
@@ -31,7 +32,8 @@ from server.tracking.addresses import (
 )
 
 UTM = ("source", "medium", "campaign", "term", "content")
-_MACRO = re.compile(r"^\{\{?[^{}]{1,60}\}?\}$|^__[A-Za-z0-9_]{1,60}__$|^%7B[^%]{1,60}%7D$|^\[[a-z_]{1,60}\]$", re.I)
+#: What an advertising system was to fill in and did not: in braces anywhere, `__X__` and `[x]` as a whole value only.
+_MACRO = re.compile(r"\{\{?[^{}]{1,60}\}?\}|%7B[^%]{1,60}%7D|^__[A-Za-z0-9_]{1,60}__$|^\[[a-z_]{1,60}\]$", re.I)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +78,7 @@ class Rules:
     mediums: Mapping[str, str]
     synonyms: Mapping[str, str]
     places: Mapping[str, tuple[_Place, ...]]  # by host
-    brands: Mapping[str, tuple[_Place, ...]]  # by the label before the public suffix: google.*
+    brands: Mapping[str, tuple[_Place, ...]]  # by what stands before the public suffix: google.*
     passing: frozenset[str]
 
 
@@ -135,8 +137,8 @@ def classify(
     marks = _marks(page)
     utm = {name: marks[f"utm_{name}"] for name in UTM if marks.get(f"utm_{name}")}
     clicks = {name: marks[name] for name in known.click_ids if marks.get(name)}
-    advice = [Advice("macro", f"utm_{name}={value}"[:120]) for name, value in utm.items() if _MACRO.match(value)]
-    told = {name: value for name, value in utm.items() if not _MACRO.match(value)}
+    advice = [Advice("macro", f"utm_{name}={value}"[:120]) for name, value in utm.items() if _MACRO.search(value)]
+    told = {name: value for name, value in utm.items() if not _says_nothing(value)}
     if not told and (openstat := _openstat(marks.get("_openstat", ""))):
         told, utm = openstat, {**openstat, **utm}
     found = _by_marks(told, clicks, known, synonyms or {})
@@ -156,10 +158,16 @@ def classify(
         kind=kind,
         utm=utm,
         click_ids=clicks,
-        referrer_host=back.host if back else None,
+        referrer_host=back.host or None if back else None,
         advice=tuple(advice),
         rules_version=known.version,
     )
+
+
+def _says_nothing(value: str) -> bool:
+    """Whether nothing is left of a value but macros nobody filled in."""
+    rest = _MACRO.sub("", value)
+    return rest != value and not any(sign.isalnum() for sign in rest)
 
 
 def _marks(page: Address | None) -> dict[str, str]:
@@ -168,7 +176,7 @@ def _marks(page: Address | None) -> dict[str, str]:
         return {}
     found = parameters(page.query)
     if "utm_" in page.fragment.lower():
-        for name, value in parameters(page.fragment.lstrip("?/#!")).items():
+        for name, value in parameters(fragment_marks(page.fragment)).items():
             if name.startswith("utm_") and not found.get(name):
                 found[name] = value
     return found
@@ -176,7 +184,7 @@ def _marks(page: Address | None) -> dict[str, str]:
 
 def _openstat(text: str) -> dict[str, str]:
     """`_openstat`: base64 of `source;campaign;ad;place`; garbage is no mark."""
-    text = text.strip()[:1000].replace("-", "+").replace("_", "/").replace("*", "=").rstrip("=")
+    text = text.strip()[:1000].replace(" ", "+").replace("-", "+").replace("_", "/").replace("*", "=").rstrip("=")
     if not text:
         return {}
     try:
@@ -199,8 +207,11 @@ def _by_marks(
     paid = [(name, *known.click_ids[name]) for name in clicks if known.click_ids[name][1] == "ad"]
     soft = [(name, *known.click_ids[name]) for name in clicks if known.click_ids[name][1] != "ad"]
     if not told:
-        chosen = (paid or soft)[:1]
-        return (chosen[0][2], chosen[0][1], "") if chosen else None
+        if not paid and not soft:
+            return None
+        name, owner, channel_of_click = (paid or soft)[0]
+        others = [other for other, of, _ in paid if of != owner]
+        return channel_of_click, owner, f"{name} with {', '.join(others)}" if others else ""
     channel = _channel_of_medium(medium, known)
     conflict = ""
     for name, owner, _ in paid:
@@ -246,7 +257,9 @@ def _by_referrer(
     form_hosts: Collection[str],
     excluded: Collection[str],
 ) -> tuple[str, str | None, str | None]:
-    if back is None:
+    if page is not None and page.scheme == "file":
+        return "saved", None, None
+    if back is None or not back.host:
         return "direct", None, None
     host = back.host
     own = [*map(plain_host, own_hosts), *([page.host] if page else [])]
@@ -254,12 +267,15 @@ def _by_referrer(
         return "internal", host, None
     if within_any(host, excluded) or any(within(host, name) for name in known.passing):
         return "direct", None, None
-    if _is_technical(host):
+    if back.scheme == "android-app":
+        place = next(iter(known.places.get(host, ())), None)
+    elif _is_technical(host):
         return "undefined", host, "technical"
-    place = _place_of(host, back.path, known)
+    else:
+        place = _place_of(host, back.path, known)
     if place is not None:
         return place.channel, place.source, place.kind
-    return "referral", _registrable(host), None
+    return "referral", host if back.scheme == "android-app" else _registrable(host), None
 
 
 def _same_site(host: str, own: str) -> bool:
@@ -276,12 +292,16 @@ def _place_of(host: str, path: str, known: Rules) -> _Place | None:
                 path, place.paths
             ):
                 return place
-    brand = _registrable(host).split(".")[0]
-    for place in known.brands.get(brand, ()):
-        bare = host.removeprefix("www.") == _registrable(host)
-        if (bare or host.startswith("m.")) and _on_path(path, place.paths):
+    for place in known.brands.get(_brand(host), ()):
+        if _on_path(path, place.paths):
             return place
     return None
+
+
+def _brand(host: str) -> str:
+    """What stands before the public suffix: `www.google.co.uk` → `google`, `maps.google.de` → `maps.google`."""
+    suffix = _registrable(host).partition(".")[2]
+    return host.removesuffix("." + suffix).removeprefix("www.").removeprefix("m.")
 
 
 def _on_path(path: str, paths: tuple[str, ...]) -> bool:
