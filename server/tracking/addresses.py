@@ -69,13 +69,13 @@ def parse_address(text: str) -> Address | None:
 def plain_host(host: str) -> str:
     """One spelling of a host: lower case, punycode, no trailing dot, no port."""
     host = host.strip().lower()
-    host = re.sub(r"^([^:]*):\d+$", r"\1", host).rstrip(".")  # with two colons or more it is an address of version 6
+    host = re.sub(r"^([^:]*):\d+$", r"\1", host)  # with two colons or more it is an address of version 6
     if not host.isascii():
         try:
             host = idna.encode(host, uts46=True).decode()
         except (idna.IDNAError, UnicodeError):
-            host = host.encode("ascii", "ignore").decode()
-    return host[:253]
+            pass  # what is left of it in ASCII still tells two hosts apart
+    return re.sub(r"[^!-~]", "", host)[:253].rstrip(".")
 
 
 def within(host: str, domain: str) -> bool:

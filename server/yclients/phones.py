@@ -36,7 +36,10 @@ def _one(text: str, region: str) -> str | None:
         text = digits  # "+8 916 …": the prefix of calls at home, with a plus in front
     if not 9 <= len(digits) <= 20:
         return None
-    candidates = [(text, region)]
+    written = max(
+        re.findall(r"[+(\d][\d\s()+.\u2010-\u2015-]*", text), key=len
+    )  # without "(мама)" and the like about it
+    candidates = [(text, region), (written, region)]
     if not text.startswith("+") and len(digits) >= 11:
         candidates.append(("+" + digits, region))  # vendors send 79161234567 without a plus
     for candidate, where in candidates:

@@ -105,7 +105,7 @@ def record_facts(
         comment=_text(data.get("comment")),
         staff_id=whole_id(data.get("staff_id")),
         staff_name=_text(staff.get("name")) if isinstance(staff, dict) else None,
-        seance_length_s=_count(data.get("seance_length", data.get("length"))),
+        seance_length_s=_first_count(data, "seance_length", "length"),
         vendor_visit_id=whole_id(data.get("visit_id")),
         activity_id=whole_id(data.get("activity_id")),
         origin=origin_facts(data),
@@ -142,7 +142,7 @@ def client_facts(data: Mapping[str, Any], *, client_id: int | None = None) -> Cl
     name = " ".join(part for part in parts if part) or _text(data.get("display_name"))
     phone = data.get("phone")
     if isinstance(phone, int) and not isinstance(phone, bool):
-        phone = str(phone)
+        phone = str(phone) if phone > 0 else None
     return ClientFacts(
         client_id=client_id or whole_id(data.get("id")),
         name=name or None,
@@ -259,8 +259,13 @@ def _count(value: Any) -> int | None:
     return value if isinstance(value, int) and abs(value) < 1 << 31 else None
 
 
+def _first_count(data: Mapping[str, Any], *names: str) -> int | None:
+    """The first of several names of one field that holds a number: the others come empty or not at all."""
+    return next((count for count in (_count(data.get(name)) for name in names) if count is not None), None)
+
+
 def _attendance(data: Mapping[str, Any]) -> int | None:
-    value = _count(data.get("attendance", data.get("visit_attendance")))
+    value = _first_count(data, "attendance", "visit_attendance")
     return value if value in (-1, 0, 1, 2) else None
 
 
