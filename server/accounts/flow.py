@@ -34,6 +34,14 @@ class BadAccount(ValueError):
     """A name, domain, branch or time zone that cannot be used; the text says why."""
 
 
+class BadAccess(ValueError):
+    """A change of e-mail or password that is refused; `code`: wrong, email, short, taken."""
+
+    def __init__(self, code: str) -> None:
+        super().__init__(code)
+        self.code = code
+
+
 class TooManyAttempts(Exception):
     """Logins for this e-mail fail too often; `retry_after_s` says when to try again."""
 
@@ -119,6 +127,15 @@ async def create_account(
     return NewAccount(account, site, made, api_token, hooks, owner)
 
 
+async def add_branch(conn: Conn, account_id: AccountId, company_id: str, zone: str) -> int:
+    """Adds a branch, or changes its time zone; answers its company id. Raises `BadAccount`."""
+    if not re.fullmatch(r"[0-9]{1,18}", company_id, re.ASCII) or int(company_id) == 0:
+        raise BadAccount(f"not a company id: {company_id[:40]!r}")
+    branch = Branch(account_id, new_id(), int(company_id), "", check_zone(zone))
+    await store.insert_branch(conn, branch)
+    return branch.company_id
+
+
 async def load_account(conn: Conn, vault: Vault, account_id: AccountId) -> Account | None:
     row = await store.account_row(conn, account_id)
     if row is None:
@@ -187,23 +204,53 @@ async def log_in(conn: Conn, email: str, password: str, *, now: datetime, user_a
     email = email.strip().lower()[:320]
     subject = digest(f"login:{email}")
     await _refuse_too_many(conn, subject, now)
-    found = await store.person_with_password(conn, email)
-    person, stored = found if found else (None, None)
-    async with _hashing:
-        right = await asyncio.to_thread(_verify, stored or _NOBODY, password)
-    if not right or person is None or stored is None:
-        await store.count_login_failure(conn, subject, now)
-        return None
-    await store.forget_login_failures(conn, subject)
-    return await _open_session(conn, person, now=now, user_agent=user_agent)
+    known = [(person, stored) for person, stored in await store.people_with_email(conn, email) if stored]
+    for person, stored in known:
+        if await _is_right(stored, password):
+            await store.forget_login_failures(conn, subject)
+            return await _open_session(conn, person, now=now, user_agent=user_agent)
+    if not known:
+        await _is_right(_NOBODY, password)
+    await store.count_login_failure(conn, subject, now)
+    return None
 
 
-async def set_password(conn: Conn, person: Person, password: str) -> None:
-    if not 10 <= len(password) <= 1000:
-        raise BadAccount("a password has 10 to 1,000 characters")
+async def change_access(
+    conn: Conn, session: LoginSession, *, email: str, password: str, old_password: str, now: datetime
+) -> None:
+    """A new e-mail, and a new password where one is given; other sessions of the person end.
+
+    Raises `BadAccess`, or `TooManyAttempts` after wrong old passwords. Who has no password yet came by a link of the
+    server's terminal and is asked for none.
+    """
+    person, email = session.person, email.strip().lower()
+    stored = await store.password_hash(conn, person.account_id, person.person_id)
+    subject = digest(f"access:{person.account_id}:{person.person_id}")
+    if stored is not None:
+        await _refuse_too_many(conn, subject, now)
+        if not await _is_right(stored, old_password):
+            await store.count_login_failure(conn, subject, now)
+            raise BadAccess("wrong")
+        await store.forget_login_failures(conn, subject)
+    if not re.fullmatch(r"[^@\s]{1,64}@[^@\s.]+(?:\.[^@\s.]+)+", email) or len(email) > 320:
+        raise BadAccess("email")
+    if (password or stored is None) and not 10 <= len(password) <= 1000:
+        raise BadAccess("short")
+    if await store.email_in_use(conn, person.account_id, email, but=person.person_id):
+        raise BadAccess("taken")
+    async with conn.transaction():
+        await store.save_access(conn, person, email=email, password_hash=await _hashed(password) if password else None)
+        await store.delete_other_sessions(conn, person, but=session.session_hash)
+
+
+async def _is_right(stored: str, password: str) -> bool:
     async with _hashing:
-        hashed = await asyncio.to_thread(_HASHER.hash, password)
-    await store.save_password(conn, person.account_id, person.person_id, hashed)
+        return await asyncio.to_thread(_verify, stored, password)
+
+
+async def _hashed(password: str) -> str:
+    async with _hashing:
+        return await asyncio.to_thread(_HASHER.hash, password)
 
 
 async def _refuse_too_many(conn: Conn, subject: bytes, now: datetime) -> None:

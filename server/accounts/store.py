@@ -205,13 +205,30 @@ async def insert_person(conn: Conn, person: Person, password_hash: str | None) -
     )  # fmt: skip
 
 
-async def person_with_password(conn: Conn, email: str) -> tuple[Person, str | None] | None:
-    row = await conn.fetchrow(
+async def people_with_email(conn: Conn, email: str) -> list[tuple[Person, str | None]]:
+    """Everybody who logs in with this e-mail (one person may own several accounts), with their password hashes."""
+    rows = await conn.fetch(
         "select account_id, person_id, email, name, role, locale, password_hash from person where email = $1"
-        " order by created_at limit 1",
+        " order by created_at limit 5",
         email,
     )
-    return (_person(row), row["password_hash"]) if row else None
+    return [(_person(row), row["password_hash"]) for row in rows]
+
+
+async def password_hash(conn: Conn, account_id: AccountId, person_id: UUID) -> str | None:
+    found: str | None = await conn.fetchval(
+        "select password_hash from person where account_id = $1 and person_id = $2", account_id, person_id
+    )
+    return found
+
+
+async def email_in_use(conn: Conn, account_id: AccountId, email: str, *, but: UUID) -> bool:
+    """Whether another person of the account has this e-mail."""
+    used: bool = await conn.fetchval(
+        "select exists (select 1 from person where account_id = $1 and email = $2 and person_id <> $3)",
+        account_id, email, but,
+    )  # fmt: skip
+    return used
 
 
 async def first_owner(conn: Conn, account_id: AccountId) -> Person | None:
@@ -223,10 +240,12 @@ async def first_owner(conn: Conn, account_id: AccountId) -> Person | None:
     return _person(row) if row else None
 
 
-async def save_password(conn: Conn, account_id: AccountId, person_id: UUID, password_hash: str) -> None:
+async def save_access(conn: Conn, person: Person, *, email: str, password_hash: str | None) -> None:
+    """The e-mail, and the password where a new one is given."""
     await conn.execute(
-        "update person set password_hash = $3 where account_id = $1 and person_id = $2",
-        account_id, person_id, password_hash,
+        "update person set email = $3, password_hash = coalesce($4, password_hash)"
+        " where account_id = $1 and person_id = $2",
+        person.account_id, person.person_id, email, password_hash,
     )  # fmt: skip
 
 
@@ -279,6 +298,21 @@ async def delete_session(conn: Conn, account_id: AccountId, session_hash: bytes)
     await conn.execute(
         "delete from login_session where account_id = $1 and session_hash = $2", account_id, session_hash
     )
+
+
+async def sessions_of(conn: Conn, account_id: AccountId, person_id: UUID, now: datetime) -> list[Row]:
+    return await conn.fetch(
+        "select session_hash, created_at, user_agent from login_session"
+        " where account_id = $1 and person_id = $2 and expires_at > $3 order by created_at desc",
+        account_id, person_id, now,
+    )  # fmt: skip
+
+
+async def delete_other_sessions(conn: Conn, person: Person, *, but: bytes) -> None:
+    await conn.execute(
+        "delete from login_session where account_id = $1 and person_id = $2 and session_hash <> $3",
+        person.account_id, person.person_id, but,
+    )  # fmt: skip
 
 
 async def login_failures(conn: Conn, subject_hash: bytes) -> Row | None:

@@ -125,7 +125,7 @@ async def take_booking(
     await store.add_history(
         conn, account_id, booking_id, new_id(),
         changed_at=incoming.changed_at, received_at=received_at, status=status, applied=applied,
-        changes=changes(before, {field: after[field] for field in _SHOWN}),
+        changes=changes(before, {field: after[field] for field in SHOWN}),
         content_hash=incoming.content_hash, inbox_id=inbox_id, raw=data,
     )  # fmt: skip
     await outbox.enqueue(conn, account_id, CHANGED_JOB, str(booking_id), run_at=now)
@@ -134,7 +134,8 @@ async def take_booking(
     return "stored"
 
 
-_SHOWN = (
+#: Fields whose changes stand in the history.
+SHOWN = (
     "starts_at", "attendance", "deleted", "services", "amount", "staff_id", "staff_name", "client_id", "client_name",
     "comment", "online", "origin",
 )  # fmt: skip

@@ -9,7 +9,8 @@ import aiohttp_jinja2
 import jinja2
 from aiohttp import web
 
-from server.cabinet import pages, shown, words
+from server.cabinet import access, install, intake, journals, shown, words
+from server.cabinet.frame import error_page
 from server.platform.web import Problem
 
 __all__ = ["error_page", "setup"]
@@ -24,9 +25,11 @@ def setup(app: web.Application, templates: Path) -> None:
     environment.globals.update(
         t=words.text, reason=words.reason, counted=words.counted, moment=shown.moment, clock=shown.clock,
         money=shown.money, phone=shown.phone, web_link=shown.web_link, pretty=shown.pretty, percent=shown.percent,
+        change=shown.change, known_text=words.TEXTS.get,
         asset=_asset,
     )  # fmt: skip
-    app.add_routes(pages.routes)
+    for part in (journals, intake, install, access):
+        app.add_routes(part.routes)
     app.router.add_get("/static/{name}", _static)
 
 
@@ -41,16 +44,4 @@ async def _static(request: web.Request) -> web.StreamResponse:
         raise Problem(404, "not_found", "There is nothing at this address.")
     response = web.FileResponse(_STATIC / name)
     response.headers["Cache-Control"] = "public, max-age=31536000, immutable" if request.query_string else "no-cache"
-    return response
-
-
-def error_page(request: web.Request, problem: Problem) -> web.StreamResponse:
-    """What happened and what to do next, in the visitor's language."""
-    code = {"not_found": "err_not_found", "unavailable": "err_unavailable"}.get(problem.code, "err_other")
-    locale = pages.locale_before_login(request)
-    response = aiohttp_jinja2.render_template(
-        "error.html", request, {"locale": locale, "message": words.text(code, locale), "session": None, "account": None}
-    )
-    response.set_status(problem.status)
-    response.headers.update(problem.headers)
     return response

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -11,6 +12,10 @@ from zoneinfo import ZoneInfo
 
 from babel.dates import format_datetime
 from babel.numbers import format_currency
+
+from server.bookings.model import booking_status
+from server.cabinet import words
+from server.platform.postgres import Row
 
 
 def moment(at: datetime | str | None, zone: str, locale: str) -> str:
@@ -46,6 +51,56 @@ def web_link(url: str | None) -> str | None:
         return url if url and urlsplit(url).scheme in ("http", "https") else None
     except ValueError:
         return None
+
+
+#: Two scripts see the same step of the form: the site's by its message, the form's by its own event.
+_SAME_STEP_WITHIN_S = 3
+
+
+def steps_once(events: Sequence[Row]) -> list[Row]:
+    """A visit's events without the second telling of the same step; `events` are in time order."""
+    last: dict[tuple[str, Any], datetime] = {}
+    kept = []
+    for item in events:
+        what = (item["kind"], item["payload"].get("name"))
+        before = last.get(what)
+        last[what] = item["occurred_at"]
+        doubled = before is not None and (item["occurred_at"] - before).total_seconds() <= _SAME_STEP_WITHIN_S
+        if not (doubled and item["kind"] in ("step", "booked")):
+            kept.append(item)
+    return kept
+
+
+def about_webhook(body: bytes) -> str:
+    """What a webhook speaks of, in a few words: `record 123, update`; of several the first and how many."""
+    try:
+        document = json.loads(body)
+    except (ValueError, RecursionError):
+        return ""
+    items = document if isinstance(document, list) else [document]
+    first = items[0] if items and isinstance(items[0], dict) else {}
+    named = " ".join(str(first[name])[:40] for name in ("resource", "resource_id") if first.get(name))
+    status = f", {str(first['status'])[:20]}" if first.get("status") else ""
+    return f"{named}{status}" + (f" (+{len(items) - 1})" if len(items) > 1 else "")
+
+
+def change(field: str, value: Any, zone: str, currency: str, locale: str) -> str:
+    """One side of a change in a booking's history."""
+    if value in (None, "", []):
+        return "—"
+    if field == "starts_at":
+        return moment(value, zone, locale)
+    if field == "amount":
+        return money(value, currency, locale)
+    if field == "services":
+        return ", ".join(str(line.get("title") or line.get("id")) for line in value)
+    if field == "attendance":
+        return words.text(f"s_{booking_status(value, False).value}", locale)
+    if field == "origin":
+        return words.text(f"o_{value}", locale)
+    if isinstance(value, bool):
+        return words.text("yes" if value else "no", locale)
+    return str(value)
 
 
 def pretty(value: Any) -> str:

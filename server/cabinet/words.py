@@ -14,6 +14,7 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     "visits": ("Визиты", "Visits"),
     "intake": ("Приём данных", "Intake"),
     "install": ("Установка", "Set-up"),
+    "access": ("Доступ", "Access"),
     "log_out": ("Выйти", "Log out"),
     "skip": ("К содержанию", "Skip to content"),
     # login
@@ -129,6 +130,21 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     "e_hit": ("страница", "page"), "e_open": ("открыл форму", "opened the form"), "e_form": ("форма открылась", "the form opened"),
     "e_step": ("шаг формы", "step of the form"), "e_booked": ("форма: записан", "form: booked"), "e_record": ("форма назвала номер записи", "the form named the record"),
     "e_uis": ("сессия UIS", "UIS session"), "e_contact": ("оставил контакт", "left a contact"), "e_consent": ("согласие", "consent"),
+    # steps of the form, by the names the form gives them
+    "step_widget_loaded": ("форма загрузилась", "the form has loaded"), "step_service_selected": ("выбрал услугу", "chose a service"),
+    "step_master_selected": ("выбрал мастера", "chose a master"), "step_date_selected": ("выбрал день", "chose a day"),
+    "step_time_selected": ("выбрал время", "chose a time"), "step_send_contacts": ("отправил контакты", "sent the contacts"),
+    "step_phone_approved": ("подтвердил телефон", "confirmed the phone"), "step_widget_closed": ("закрыл форму", "closed the form"),
+    "step_group_activity_selected": ("выбрал групповое событие", "chose a group event"), "step_group_personal_data_filled": ("заполнил контакты", "filled in the contacts"),
+    "step_activity_type_showed": ("выбирает вид записи", "chooses the kind of booking"), "step_individual_booking_selected": ("выбрал обычную запись", "chose an ordinary booking"),
+    # devices
+    "d_mobile": ("телефон", "phone"), "d_tablet": ("планшет", "tablet"), "d_desktop": ("компьютер", "desktop"), "d_unknown": ("неизвестное устройство", "unknown device"),
+    # what changed in a booking
+    "f_starts_at": ("время визита", "appointment"), "f_attendance": ("состояние", "state"), "f_deleted": ("удалена", "deleted"),
+    "f_services": ("услуги", "services"), "f_amount": ("сумма", "amount"), "f_staff_id": ("номер мастера", "master's id"), "f_staff_name": ("мастер", "master"),
+    "f_client_id": ("номер клиента", "client's id"), "f_client_name": ("клиент", "client"), "f_comment": ("комментарий", "comment"),
+    "f_online": ("онлайн", "online"), "f_origin": ("откуда запись", "origin"),
+    "yes": ("да", "yes"), "no": ("нет", "no"),
     # visits
     "no_visits": ("Визитов ещё нет. Они появятся, как только код будет на сайте.", "No visits yet. They come as soon as the code is on the site."),
     # intake
@@ -143,6 +159,8 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     "refusals": ("Отказы на входе", "Turned away at the door"), "no_refusals": ("Отказов не было.", "Nothing was turned away."),
     "reason": ("Причина", "Reason"), "count": ("Сколько", "How many"), "last": ("Последний раз", "Last time"), "body": ("Содержимое", "Body"),
     "last_7_days": ("за 7 дней", "in 7 days"),
+    "letters": ("Что пришло от YCLIENTS и UIS", "What YCLIENTS and UIS sent"), "letters_what": ("Последние уведомления, новые сверху; хранятся 30 дней. «Оставлено» — прочитано, но такие события ничего не меняют.", "The latest notifications, newest first; kept for 30 days. “Kept” means read, but of a kind that changes nothing."),
+    "all": ("Все", "All"), "unreadable": ("не читается", "unreadable"), "add_branch_and_replay": ("Подключить филиал", "Add the branch"),
     "nothing_yet": ("Пока ничего не приходило.", "Nothing has come yet."),
     # reasons
     "r_unknown_branch": ("Филиал не подключён к аккаунту: {detail}. Подключите его и нажмите «Обработать снова».", "The branch is not part of the account: {detail}. Add it, then work on this again."),
@@ -175,7 +193,11 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     "webhook_what": ("В YCLIENTS: Настройки → Системные настройки → WebHook. Вставьте адрес и отметьте «Событие по записям» и «Событие по клиентам». У каждого филиала настройка своя.", "In YCLIENTS: Settings → System settings → WebHook. Paste the address and tick events of records and of clients. Each branch has its own setting."),
     "webhook_secret": ("Адрес секретный: кто его знает, может присылать события.", "The address is secret: whoever knows it can send events."),
     "show": ("Показать", "Show"), "copy": ("Скопировать", "Copy"), "copied": ("Скопировано", "Copied"),
-    "branches": ("Филиалы", "Branches"), "no_branches": ("Филиалов нет. Добавьте при создании аккаунта.", "No branches. Add them when making the account."),
+    "branches": ("Филиалы", "Branches"), "no_branches": ("Филиалов нет. Без филиала записи из YCLIENTS попадают в карантин.", "No branches. Without one, bookings of YCLIENTS go to quarantine."),
+    "add_branch": ("Подключить филиал", "Add a branch"), "add": ("Подключить", "Add"),
+    "add_branch_hint": ("Номер стоит в адресе кабинета YCLIENTS: yclients.com/timetable/НОМЕР. Записи этого филиала из карантина обработаются сразу.", "The number stands in the address of the YCLIENTS cabinet: yclients.com/timetable/NUMBER. Its bookings in quarantine are worked on at once."),
+    "branch_saved": ("Филиал подключён.", "The branch has been added."), "bad_branch": ("Номер филиала — целое число, часовой пояс — из списка. Проверьте и сохраните ещё раз.", "The company id is a whole number, the time zone one of the list. Check and save again."),
+    "bad_install": ("Не сохранено: {detail}. Исправьте и сохраните ещё раз.", "Not saved: {detail}. Correct it and save again."),
     "company_id": ("Номер филиала", "Company id"), "timezone": ("Часовой пояс", "Time zone"),
     "settings": ("Настройки кода", "Settings of the code"),
     "form_hosts": ("Свои домены формы записи", "Own domains of the booking form"), "form_hosts_hint": ("по одному в строке, например zapis.salon.ru", "one a line, e.g. book.salon.com"),
@@ -187,6 +209,18 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     "status": ("Что уже работает", "What works already"),
     "first_visit": ("Визит с сайта", "A visit from the site"), "first_webhook": ("Вебхук YCLIENTS", "A YCLIENTS webhook"), "first_match": ("Запись с источником", "A booking with its source"),
     "seen_at": ("есть, последний раз {time}", "seen, last {time}"), "not_yet": ("ждём…", "waiting…"),
+    # access
+    "access_what": ("По этой почте и паролю входят в кабинет.", "This e-mail and password open the cabinet."),
+    "no_password_yet": ("Пароля ещё нет: сейчас войти можно только по ссылке с сервера. Задайте пароль.", "There is no password yet: only a link from the server logs in. Set one."),
+    "new_password": ("Новый пароль", "New password"), "new_password_hint": ("от 10 знаков; пусто — оставить прежний", "10 characters or more; empty keeps the old one"),
+    "old_password": ("Нынешний пароль", "Current password"),
+    "access_saved": ("Сохранено. На других устройствах нужно войти заново.", "Saved. Other devices have to log in again."),
+    "access_short": ("В пароле от 10 до 1000 знаков.", "A password has 10 to 1,000 characters."),
+    "access_email": ("Это не похоже на адрес почты.", "That is not an e-mail address."),
+    "access_taken": ("С этой почтой уже входит кто-то другой. Укажите другую.", "Somebody else logs in with this e-mail. Give another."),
+    "access_wrong": ("Нынешний пароль не подходит.", "The current password does not fit."),
+    "sessions": ("Где выполнен вход", "Where you are logged in"), "logged_in": ("Вход", "Since"), "this_device": ("это устройство", "this device"),
+    "end_others": ("Выйти на других устройствах", "Log out other devices"), "sessions_ended": ("На других устройствах вход закрыт.", "Other devices are logged out."),
     # errors
     "error": ("Не получилось", "That did not work"),
     "err_not_found": ("Здесь ничего нет. Возможно, адрес набран с ошибкой или запись удалена.", "There is nothing here. The address may be mistyped, or the thing deleted."),

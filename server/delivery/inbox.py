@@ -19,14 +19,14 @@ from server.delivery import ledger
 from server.delivery.spool import Spool, Spooled
 from server.platform import metrics
 from server.platform.log import logger
-from server.platform.postgres import DATABASE_AWAY, Conn, Pool
+from server.platform.postgres import DATABASE_AWAY, Conn, Pool, Row
 
 _log = logger(__name__)
 
 BODY_LIMIT = 1024 * 1024  # bytes; real webhooks stay under 100 KB
 KEPT_OF_OVERSIZED = 64 * 1024
 TRIES = 5
-_LEASE_S = 60.0
+_LEASE_S = 20.0
 _GATHER = 64  # bodies committed by one statement
 
 
@@ -191,6 +191,15 @@ async def work_inbox(pool: Pool, handlers: dict[str, Handle], *, now: datetime, 
     return len(claimed)
 
 
+async def release_claimed(pool: Pool, *, now: datetime) -> int:
+    """Makes claimed bodies due again, when their claimers are known to be dead; answers how many."""
+    async with pool.acquire() as conn:
+        done = await conn.execute(
+            "update inbox set run_at = $1 where state = 'waiting' and attempts > 0 and run_at > $1", now
+        )
+    return int(done.split()[-1])
+
+
 async def _work_one(pool: Pool, handle: Handle, letter: Letter, *, attempts: int, now: datetime) -> None:
     try:
         async with pool.acquire() as conn, conn.transaction():
@@ -262,6 +271,29 @@ async def quarantined(
         account_id, state, before[0] if before else None, before[1] if before else None, limit,
     )  # fmt: skip
     return [dict(row) for row in rows]
+
+
+async def recent(
+    conn: Conn, account_id: UUID, *, state: str | None, before: tuple[datetime, UUID] | None, limit: int
+) -> list[Row]:
+    """What came last, newest first, with the raw bodies: what was only kept is seen here."""
+    return await conn.fetch(
+        "select inbox_id, received_at, vendor, state, note, body, body_size from inbox"
+        " where account_id = $1 and ($2::text is null or state = $2)"
+        " and ($3::timestamptz is null or (received_at, inbox_id) < ($3, $4::uuid))"
+        " order by received_at desc, inbox_id desc limit $5",
+        account_id, state, before[0] if before else None, before[1] if before else None, limit,
+    )  # fmt: skip
+
+
+async def held_for_company(conn: Conn, account_id: UUID, company_id: int, *, limit: int = 1000) -> list[UUID]:
+    """Open items that were held because their branch was unknown, oldest first."""
+    rows = await conn.fetch(
+        "select quarantine_id from quarantine where account_id = $1 and state = 'open' and reason = 'unknown_branch'"
+        " and company_id = $2 order by received_at, position limit $3",
+        account_id, company_id, limit,
+    )  # fmt: skip
+    return [row["quarantine_id"] for row in rows]
 
 
 async def count_quarantined(conn: Conn, account_id: UUID) -> int:

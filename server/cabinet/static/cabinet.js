@@ -21,25 +21,26 @@ const live = document.querySelector('[data-live]')
 if (live && !new URLSearchParams(location.search).get('cursor')) {
   const label = document.querySelector('.live')
   if (label) label.hidden = false
-  let last = live.innerHTML.trim()
   const refresh = async () => {
     // A hidden tab, or a reader who is selecting text or walking the table by keyboard, is left alone.
     const busy = document.hidden || live.contains(document.activeElement) || String(getSelection())
     if (!busy) {
       try {
         const answer = await fetch(live.dataset.live + location.search, { headers: { Accept: 'text/html' }, redirect: 'error' })
-        const text = answer.ok ? (await answer.text()).trim() : last
-        if (text !== last) {
-          const known = new Set([...live.querySelectorAll('tr[id]')].map((row) => row.id))
-          live.innerHTML = text
-          if (known.size) for (const row of live.querySelectorAll('tr[id]')) if (!known.has(row.id)) row.classList.add('fresh')
-          last = text
-        }
+        if (answer.ok) show(await answer.text())
       } catch {
         // The server restarts or the network is away: the next look will tell.
       }
     }
     setTimeout(refresh, 2000)
+  }
+  const show = (text) => {
+    const known = new Set([...live.querySelectorAll('tr[id]')].map((row) => row.id))
+    for (const part of new DOMParser().parseFromString(text, 'text/html').querySelectorAll('#health, #rows')) {
+      const old = document.getElementById(part.id)
+      if (old.outerHTML !== part.outerHTML) old.replaceWith(part)
+    }
+    if (known.size) for (const row of live.querySelectorAll('tr[id]')) row.classList.toggle('fresh', !known.has(row.id))
   }
   setTimeout(refresh, 2000)
 }

@@ -1,0 +1,160 @@
+"""Logging in and out, the language, and the person's own page «Доступ»: e-mail, password, where they are logged in."""
+
+from __future__ import annotations
+
+import re
+
+from aiohttp import web
+
+from server.accounts import flow, store
+from server.accounts.lookup import Known
+from server.accounts.model import LoginSession
+from server.accounts.web import current_session, drop_session, set_session
+from server.cabinet import words
+from server.cabinet.frame import LOCALE_COOKIE, locale_before_login, locale_of, outside_page, private, render
+from server.keys import POOL
+from server.platform.clock import utc_now
+from server.tracking.bots import browser_family, device_of
+
+routes = web.RouteTableDef()
+
+
+def _login_page(request: web.Request, *, message: str = "", status: int = 200) -> web.StreamResponse:
+    return outside_page(
+        request, "login.html", status=status, message=message, next=_own_path(request.query.get("next", ""))
+    )
+
+
+def _own_path(text: str) -> str:
+    """Where to go after the login: a path of ours, never another site (`//evil`, `/\\evil`)."""
+    return text if re.fullmatch(r"/(?![/\\])[\w/-]{0,200}", text, re.ASCII) else "/leads"
+
+
+@routes.get("/login")
+async def login_page(request: web.Request) -> web.StreamResponse:
+    return _login_page(request)
+
+
+@routes.post("/login")
+async def login(request: web.Request) -> web.StreamResponse:
+    form = await request.post()
+    locale = locale_before_login(request)
+    try:
+        async with request.app[POOL].acquire() as conn:
+            token = await flow.log_in(
+                conn, str(form.get("email", "")), str(form.get("password", ""))[:1000], now=utc_now(),
+                user_agent=request.headers.get("User-Agent", ""),
+            )  # fmt: skip
+    except flow.TooManyAttempts as error:
+        response = _login_page(
+            request, message=words.text("login_pause", locale, seconds=error.retry_after_s), status=429
+        )
+        response.headers["Retry-After"] = str(error.retry_after_s)
+        return response
+    if token is None:
+        return _login_page(request, message=words.text("login_wrong", locale), status=401)
+    redirect = web.HTTPFound(_own_path(str(form.get("next", ""))))
+    set_session(request, redirect, token)
+    raise redirect
+
+
+@routes.get("/login/{token}")
+async def login_by_link(request: web.Request) -> web.StreamResponse:
+    """One use, one day. The link logs in by being opened: it is printed on the owner's own terminal, not mailed."""
+    async with request.app[POOL].acquire() as conn:
+        token = await flow.log_in_by_link(
+            conn, request.match_info["token"], now=utc_now(), user_agent=request.headers.get("User-Agent", "")
+        )
+    if token is None:
+        return _login_page(request, message=words.text("link_spent", locale_before_login(request)), status=410)
+    redirect = web.HTTPFound("/leads")
+    set_session(request, redirect, token)
+    raise redirect
+
+
+@routes.post("/logout")
+async def logout(request: web.Request) -> web.StreamResponse:
+    session = await current_session(request)
+    if session:
+        async with request.app[POOL].acquire() as conn:
+            await store.delete_session(conn, session.person.account_id, session.session_hash)
+    redirect = web.HTTPFound("/login")
+    drop_session(request, redirect)
+    raise redirect
+
+
+@routes.post("/language")
+async def language(request: web.Request) -> web.StreamResponse:
+    form = await request.post()
+    chosen = "en" if form.get("locale") == "en" else "ru"
+    session = await current_session(request)
+    if session:
+        async with request.app[POOL].acquire() as conn:
+            await store.save_locale(conn, session.person.account_id, session.person.person_id, chosen)
+    redirect = web.HTTPFound(_own_path(str(form.get("next", ""))))
+    redirect.set_cookie(LOCALE_COOKIE, chosen, max_age=31_536_000, samesite="Lax", httponly=True)
+    raise redirect
+
+
+# --- the person's own page
+
+
+@routes.get("/access")
+@private
+async def access_page(request: web.Request, session: LoginSession, known: Known) -> web.StreamResponse:
+    return await _access(request, session, known, done=request.query.get("done", ""))
+
+
+#: What may stand after `?done=`; a text of `words` each.
+DONE = ("access_saved", "sessions_ended")
+
+
+async def _access(
+    request: web.Request, session: LoginSession, known: Known, *, done: str = "", error: str = "", status: int = 200
+) -> web.StreamResponse:
+    person = session.person
+    async with request.app[POOL].acquire() as conn:
+        sessions = await store.sessions_of(conn, person.account_id, person.person_id, utc_now())
+        has_password = await store.password_hash(conn, person.account_id, person.person_id) is not None
+    locale = locale_of(session, known)
+    context = {
+        "done": words.text(done, locale) if done in DONE else "", "error": error, "email": person.email, "has_password": has_password,
+        "sessions": [
+            {
+                **dict(row), "device": device_of(row["user_agent"]), "browser": browser_family(row["user_agent"]),
+                "here": bytes(row["session_hash"]) == session.session_hash,
+            }
+            for row in sessions
+        ],
+    }  # fmt: skip
+    response = await render(request, "access.html", session, known, context)
+    response.set_status(status)
+    return response
+
+
+@routes.post("/access")
+@private
+async def save_access(request: web.Request, session: LoginSession, known: Known) -> web.StreamResponse:
+    """A new e-mail or password. Whoever holds the session alone cannot take the account: the old password is asked."""
+    form = await request.post()
+    try:
+        async with request.app[POOL].acquire() as conn:
+            await flow.change_access(
+                conn, session, email=str(form.get("email", "")), password=str(form.get("password", "")),
+                old_password=str(form.get("old_password", ""))[:1000], now=utc_now(),
+            )  # fmt: skip
+    except flow.BadAccess as refusal:
+        message = words.text(f"access_{refusal.code}", locale_of(session, known))
+        return await _access(request, session, known, error=message, status=422)
+    except flow.TooManyAttempts as pause:
+        message = words.text("login_pause", locale_of(session, known), seconds=pause.retry_after_s)
+        return await _access(request, session, known, error=message, status=429)
+    raise web.HTTPFound("/access?done=access_saved")
+
+
+@routes.post("/access/end-others")
+@private
+async def end_other_sessions(request: web.Request, session: LoginSession, _: Known) -> web.StreamResponse:
+    async with request.app[POOL].acquire() as conn:
+        await store.delete_other_sessions(conn, session.person, but=session.session_hash)
+    raise web.HTTPFound("/access?done=sessions_ended")

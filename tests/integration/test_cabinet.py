@@ -1,0 +1,176 @@
+"""The owner's pages as forms: access, branches, what came. Real server, real database, cookies as a browser keeps them."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import aiohttp
+import pytest
+from aiohttp import CookieJar
+from aiohttp.test_utils import TestClient
+
+from server.accounts import flow
+from server.platform.clock import utc_now
+from server.settings import Settings
+from tests.conftest import Salon, eventually
+from tests.factories import webhook
+
+PASSWORD = "волос 10 к 1"
+
+
+class Owner:
+    """A browser with the owner's session."""
+
+    def __init__(self, salon: Salon, session: aiohttp.ClientSession) -> None:
+        self.salon, self.session = salon, session
+
+    async def page(self, path: str, *, status: int = 200) -> str:
+        async with self.session.get(self.salon.http.make_url(path)) as answer:
+            text = await answer.text()
+            assert answer.status == status, text[:500]
+            return text
+
+    async def send(self, path: str, *, status: int = 200, **fields: str) -> str:
+        async with self.session.post(self.salon.http.make_url(path), data=fields) as answer:
+            text = await answer.text()
+            assert answer.status == status, text[:800]
+            return text
+
+    async def log_in_by_link(self, pool: Any) -> None:
+        async with pool.acquire() as conn:
+            link = await flow.new_login_link(conn, self.salon.made.owner, "", now=utc_now())
+        await self.page(link)
+
+
+def browser(salon: Salon) -> Owner:
+    return Owner(salon, aiohttp.ClientSession(cookie_jar=CookieJar(unsafe=True), headers={"User-Agent": "X11 Chrome"}))
+
+
+@pytest.fixture
+async def owner(salon: Salon, pool: Any) -> AsyncIterator[Owner]:
+    one = browser(salon)
+    await one.log_in_by_link(pool)
+    yield one
+    await one.session.close()
+
+
+@pytest.fixture
+async def stranger(salon: Salon) -> AsyncIterator[Owner]:
+    one = browser(salon)
+    yield one
+    await one.session.close()
+
+
+async def test_owner_sets_a_password_and_logs_in_with_it(owner: Owner, stranger: Owner) -> None:
+    assert "Пароля ещё нет" in await owner.page("/access")
+    assert "Сохранено" in await owner.send("/access", email="Olga@Salon.example", password=PASSWORD)
+    await stranger.send("/login", status=401, email="olga@salon.example", password="wrong password")
+    assert "Обращения и цели" in await stranger.send("/login", email="olga@salon.example", password=PASSWORD)
+
+
+async def test_a_session_alone_cannot_change_the_password(owner: Owner) -> None:
+    await owner.send("/access", email="olga@salon.example", password=PASSWORD)
+    refused = await owner.send(
+        "/access", status=422, email="evil@salon.example", password="0123456789", old_password="guess"
+    )
+    assert "не подходит" in refused
+    assert "Сохранено" in await owner.send("/access", email="new@salon.example", password="", old_password=PASSWORD)
+
+
+async def test_guesses_of_the_old_password_are_slowed_down(owner: Owner) -> None:
+    await owner.send("/access", email="olga@salon.example", password=PASSWORD)
+    for _ in range(5):
+        await owner.send("/access", status=422, email="a@b.ru", old_password="guess")
+    await owner.send("/access", status=429, email="a@b.ru", old_password=PASSWORD)
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"email": "olga", "password": PASSWORD}, "не похоже на адрес"),
+        ({"email": "olga@salon.example", "password": "short"}, "от 10 до 1000"),
+        ({"email": "olga@salon.example", "password": ""}, "от 10 до 1000"),
+    ],
+)
+async def test_an_access_that_cannot_be_is_refused_with_its_reason(
+    owner: Owner, fields: dict[str, str], said: str
+) -> None:
+    assert said in await owner.send("/access", status=422, **fields)
+
+
+async def test_a_new_password_ends_the_other_sessions(owner: Owner, stranger: Owner, pool: Any) -> None:
+    await stranger.log_in_by_link(pool)
+    assert "Выйти на других устройствах" in await owner.page("/access")
+    await owner.send("/access", email="olga@salon.example", password=PASSWORD)
+    assert "Пароль" in await stranger.page("/leads")  # the login page
+    assert "Обращения" in await owner.page("/leads")
+
+
+async def test_other_devices_are_logged_out_by_one_button(owner: Owner, stranger: Owner, pool: Any) -> None:
+    await stranger.log_in_by_link(pool)
+    await owner.send("/access/end-others")
+    assert "Пароль" in await stranger.page("/leads")
+    assert "Обращения" in await owner.page("/leads")
+
+
+async def test_one_person_with_two_accounts_enters_the_one_whose_password_was_given(
+    owner: Owner, stranger: Owner, http: TestClient, pool: Any, settings: Settings
+) -> None:
+    from tests.conftest import make_salon
+
+    other = browser(await make_salon(http, pool, settings, name="Second", company=77))
+    await other.log_in_by_link(pool)
+    await owner.send("/access", email="olga@salon.example", password=PASSWORD)
+    await other.send("/access", email="olga@salon.example", password="another long one")
+    await other.session.close()
+    assert "Second" in await stranger.send("/login", email="olga@salon.example", password="another long one")
+
+
+async def test_an_added_branch_frees_what_waited_for_it(owner: Owner, salon: Salon) -> None:
+    assert await salon.webhook(webhook(501, company_id=31337)) == 200
+
+    async def held() -> bool:
+        return bool((await salon.get("/quarantine"))["data"])
+
+    await eventually(held)
+    assert "/install?branch=31337#branch" in await owner.page("/intake")
+    assert 'value="31337"' in await owner.page("/install?branch=31337")
+    assert "Филиал подключён" in await owner.send(
+        "/install/branches", company_id="31337", timezone="Asia/Yekaterinburg"
+    )
+    assert (await salon.get("/quarantine"))["data"] == []
+    (booking,) = (await salon.get("/bookings", record_id="501"))["data"]
+    assert (booking["company_id"], booking["created_at"][-6:]) == (31337, "+05:00")
+
+
+@pytest.mark.parametrize(("number", "zone"), [("abc", "Europe/Moscow"), ("0", "Europe/Moscow"), ("5", "Moscow/Center")])
+async def test_a_branch_that_cannot_be_is_refused(owner: Owner, salon: Salon, number: str, zone: str) -> None:
+    assert "часовой пояс" in await owner.send("/install/branches", status=422, company_id=number, timezone=zone)
+
+
+async def test_what_changes_nothing_is_still_seen(owner: Owner, salon: Salon) -> None:
+    goods = {"company_id": 4564, "resource": "good", "resource_id": 9, "status": "update", "data": {"id": 9}}
+    assert await salon.webhook(goods) == 200
+
+    async def kept() -> bool:
+        return "good 9, update" in await owner.page("/intake?state=kept")
+
+    await eventually(kept)
+    assert "good 9" not in await owner.page("/intake?state=stored")
+    assert "good 9" in await owner.page("/intake")
+
+
+async def test_settings_that_cannot_be_say_why_and_keep_the_old_ones(owner: Owner) -> None:
+    refused = await owner.send("/install", status=422, form_hosts="не домен!", timeout="30")
+    assert "Не сохранено" in refused
+    saved = await owner.send("/install", form_hosts="https://Zapis.Salon.ru/", timeout="45", excluded="pay.bank.ru")
+    assert "zapis.salon.ru" in saved
+    assert "pay.bank.ru" in saved
+
+
+async def test_pages_are_for_those_who_are_logged_in(stranger: Owner) -> None:
+    for path in ("/leads", "/leads/live", "/bookings", "/visits", "/intake", "/install", "/access"):
+        assert "Пароль" in await stranger.page(path)
+    for path in ("/install", "/install/branches", "/access", "/access/end-others"):
+        await stranger.send(path, status=401)
