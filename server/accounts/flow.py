@@ -113,7 +113,9 @@ async def create_account(
         raise BadAccount("a branch is named twice")
     api_token = f"yck_{random_text(40)}"
     hooks = {vendor: random_text(32) for vendor in ("yclients", "uis")}
-    owner = Person(account_id, new_id(), (owner_email or f"owner@{site.domain}").lower(), "", Role.OWNER, None)
+    owner = Person(
+        account_id, new_id(), (owner_email or f"owner@{site.domain.partition(':')[0]}").lower(), "", Role.OWNER, None
+    )
     async with conn.transaction():
         await store.insert_account(conn, account, vault.seal(account.hash_key, account_id=account_id, field="hash_key"))
         await store.insert_site(conn, site)
