@@ -1,0 +1,1 @@
+"""Speed of the server, each figure beside a baseline of the same run: `python -m tests.bench`, docs/performance.md."""
