@@ -8,6 +8,7 @@ from typing import Any
 
 from aiohttp import web
 
+from server.api.resources import SwitchedOff
 from server.leads.settings import LeadsIntegration
 from server.tracking.model import BODY_LIMIT, EVENTS_LIMIT, KINDS
 
@@ -58,7 +59,7 @@ def _schemas() -> dict[str, Any]:
             "alternatives": {"type": "array", "items": _object({"visit_id": _TEXT, "probability": {"type": "number"}})},
         }
     )
-    visit = _object(
+    lead_visit = _object(
         {
             "id": _TEXT, "started_at": _TIME,
             "channel": {
@@ -71,11 +72,24 @@ def _schemas() -> dict[str, Any]:
             "landing_page": _NULL_TEXT, "uis_session_id": _NULL_TEXT,
         }
     )  # fmt: skip
-    visit_or_null = {"oneOf": [_ref("Visit"), {"type": "null"}]}
+    visit = _object(
+        {
+            **lead_visit["properties"], "visitor_id": _NULL_TEXT, "last_seen_at": _TIME, "hits": {"type": "integer"},
+            "device": {"enum": ["mobile", "desktop", "tablet", "unknown"]}, "browser": _TEXT, "bot": {"type": "boolean"},
+            "place": {"enum": ["site", "form"]}, "referral_kind": _NULL_TEXT,
+            "advice": {
+                "type": "array", "items": _object({"code": _TEXT, "detail": _TEXT}),
+                "description": "what the owner may want to mend in the marks of the adverts",
+            },
+            "rules_version": _TEXT,
+        }
+    )  # fmt: skip
+    visit_or_null = {"oneOf": [_ref("LeadVisit"), {"type": "null"}]}
     return {
         "Problem": _object(
             {"type": _TEXT, "title": _TEXT, "status": {"type": "integer"}, "code": _TEXT, "detail": _TEXT}
         ),
+        "LeadVisit": lead_visit,
         "Visit": visit,
         "Match": match,
         "Lead": _object(
@@ -112,6 +126,7 @@ def _schemas() -> dict[str, Any]:
         "Anything": {"type": "object"},
         "LeadsIntegration": LeadsIntegration.model_json_schema(ref_template="#/components/schemas/{model}"),
         **LeadsIntegration.model_json_schema(ref_template="#/components/schemas/{model}").get("$defs", {}),
+        "SwitchedOff": SwitchedOff.model_json_schema(),
         "Batch": _batch(),
     }  # fmt: skip
 
@@ -124,13 +139,14 @@ def _batch() -> dict[str, Any]:
     return {
         "type": "object",
         "required": ["v", "sent_at", "events"],
-        "description": f"≤ {BODY_LIMIT} bytes. Fields by kind stand in docs/collector.md.",
+        "description": f"≤ {BODY_LIMIT} bytes. Times count by their differences only; an event has its effect once per id.",
         "properties": {
             "v": {"const": 1},
             "script": _TEXT,
             "sent_at": milliseconds,
             "visits": {
-                "type": "object",
+                "type": ["object", "null"],
+                "maxProperties": EVENTS_LIMIT,
                 "propertyNames": identifier,
                 "additionalProperties": _object(visit, required=["visitor", "started_at"]),
             },
@@ -145,11 +161,54 @@ def _batch() -> dict[str, Any]:
                         "kind": {"enum": list(KINDS)},
                         "at": milliseconds,
                         "visit": {"oneOf": [identifier, described, {"type": "null"}]},
+                        **_event_fields(identifier),
                     },
+                    "allOf": [
+                        {"if": {"properties": {"kind": {"const": kind}}}, "then": {"required": fields}}
+                        for kind, fields in (("open", ["visit", "mark"]), ("record", ["company_id", "record_id"]))
+                    ],
                 },
             },
         },
     }
+
+
+def _event_fields(identifier: dict[str, Any]) -> dict[str, Any]:
+    """What an event may carry beside its id, kind, time and visit; a field of another kind is dropped."""
+    number = {"type": ["integer", "string", "null"], "minimum": 0, "pattern": "^[0-9]{1,18}$"}
+    text = {"type": ["string", "null"], "description": "cut to 2,048 characters"}
+    short = {"type": ["string", "null"], "description": "cut to 64 characters"}
+    appointment = _object(
+        {"services": {"type": "array", "items": number}, "staff_id": number, "datetime": _NULL_TEXT}, required=[]
+    )
+    return {
+        "url": {**text, "description": "hit, open, form"},
+        "title": {**text, "description": "hit"},
+        "referrer": {**text, "description": "hit, form"},
+        "mark": {
+            "type": ["string", "null"], "pattern": "^[0-9A-Za-z]{22}$",
+            "description": "open; form, step, booked and record need it when they name no visit",
+        },
+        "form_host": {**text, "description": "open, form, step, booked, record: the host of the booking form"},
+        "how": {**short, "description": "open: show, click, link, iframe, touch, key, context, program"},
+        "client": {
+            "oneOf": [identifier, {"type": "null"}], "description": "form, step, booked, record: this browser on the form's origin",
+        },
+        "framed": {"type": ["boolean", "null"], "description": "form: it stands in a frame"},
+        "name": {**short, "description": "step: its name"},
+        "params": {"description": "step: what the form said of it, ≤ 2 KB"},
+        "company_id": {**number, "description": "booked, record: the branch"},
+        "appointments": {"type": ["array", "null"], "items": appointment, "description": "booked"},
+        "group": {"type": ["boolean", "null"], "description": "booked: a group event"},
+        "record_id": {**number, "description": "record: the number of the new record"},
+        "record_hash": {**short, "description": "record"},
+        "via": {**short, "description": "record: api, analytics, network, route"},
+        "session_id": {**short, "description": "uis: the visitor session of UIS"},
+        "visitor_id": {**short, "description": "uis"},
+        "phone": {**short, "description": "contact: only its keyed hash is kept"},
+        "email": {**text, "description": "contact: only its keyed hash is kept"},
+        "state": {**short, "description": "consent: granted or denied"},
+    }  # fmt: skip
 
 
 _PAGING = [
@@ -175,16 +234,38 @@ def _problems(*statuses: int) -> dict[str, Any]:
     return {str(status): {"description": "refused; `code` says why", "content": content} for status in statuses}
 
 
+def _json(description: str, schema: Any) -> dict[str, Any]:
+    return {"description": description, "content": {"application/json": {"schema": schema}}}
+
+
+def _in_path(name: str) -> dict[str, Any]:
+    return {"name": name, "in": "path", "required": True, "schema": _TEXT}
+
+
+def _integration(summary: str, model: str) -> dict[str, Any]:
+    return {
+        **_get(summary, _ref(model)),
+        "put": {
+            "summary": "Change them",
+            "requestBody": {"required": True, "content": {"application/json": {"schema": _ref(model)}}},
+            "responses": {
+                "200": _json("kept", _ref(model)),
+                **_problems(401, 413, 422, *((409,) if model == "SwitchedOff" else ())),
+            },
+        },
+    }
+
+
 def _get(
     summary: str, schema: Any, *, parameters: list[Any] | None = None, found_by_id: bool = False
 ) -> dict[str, Any]:
-    path = [{"name": "id", "in": "path", "required": True, "schema": _TEXT}] if found_by_id else []
+    path = [_in_path("id")] if found_by_id else []
     return {
         "get": {
             "summary": summary,
             "parameters": [*path, *(parameters or [])],
             "responses": {
-                "200": {"description": "as asked", "content": {"application/json": {"schema": schema}}},
+                "200": _json("as asked", schema),
                 **_problems(400, 401, *((404,) if found_by_id else ())),
             },
         }
@@ -222,25 +303,39 @@ def openapi() -> dict[str, Any]:
         f"{api}/quarantine/{{id}}/replay": {
             "post": {
                 "summary": "Work on one item again",
-                "parameters": [{"name": "id", "in": "path", "required": True, "schema": _TEXT}],
-                "responses": {"200": {"description": "replayed"}, **_problems(401, 404, 409)},
+                "parameters": [_in_path("id")],
+                "responses": {
+                    "200": _json("replayed", _object({"state": {"const": "replayed"}, "outcome": _TEXT})),
+                    **_problems(401, 404, 409),
+                },
             }
         },
         f"{api}/ledger": _get(
             "accepted = stored + kept + duplicate + quarantined + waiting, by door and hour", _ref("Anything"), parameters=_PERIOD
         ),
         f"{api}/health": _get("Well, or what needs attention", _ref("Anything")),
-        f"{api}/integrations/leads": {
-            **_get("Settings of «Yclients передача заявок c Онлайн-виджета»", _ref("LeadsIntegration")),
-            "put": {
-                "summary": "Change them",
-                "requestBody": {"required": True, "content": {"application/json": {"schema": _ref("LeadsIntegration")}}},
-                "responses": {"200": {"description": "kept"}, **_problems(401, 422)},
-            },
+        f"{api}/integrations/leads": _integration(
+            "Settings of «Yclients передача заявок c Онлайн-виджета»", "LeadsIntegration"
+        ),
+        **{
+            f"{api}/integrations/{name}": _integration(f"Settings of {name}: off in this version", "SwitchedOff")
+            for name in ("deals", "telephony", "texts")
         },
         **{
             f"{api}/{name}": _get(f"{name}: empty while the integration is off", _list("Anything"), parameters=_PAGING)
             for name in ("deals", "calls", "chats", "deliveries")
+        },
+        f"{api}/deliveries/{{id}}/replay": {
+            "post": {
+                "summary": "Deliver once more: there is nothing to deliver while the integrations are off",
+                "parameters": [_in_path("id")], "responses": _problems(401, 404),
+            }
+        },
+        f"{api}/reports/{{name}}": {
+            "get": {
+                "summary": "A report: none in this version", "parameters": [_in_path("name")],
+                "responses": _problems(401, 404),
+            }
         },
         "/c": {
             "post": {
@@ -255,10 +350,15 @@ def openapi() -> dict[str, Any]:
             }
         },
         "/hooks/yclients/{token}": {
+            "get": {
+                "summary": "Looks whether the address is one: the vendor's cabinet asks before it saves it",
+                "security": [], "parameters": [_in_path("token")],
+                "responses": {"200": {"description": "it is"}, **_problems(404)},
+            },
             "post": {
                 "summary": "Webhook of YCLIENTS: an event or an array of events; anything is accepted and kept",
                 "security": [],
-                "parameters": [{"name": "token", "in": "path", "required": True, "schema": _TEXT}],
+                "parameters": [_in_path("token")],
                 "requestBody": {"content": {"application/json": {"schema": {}}}},
                 "responses": {"200": {"description": "the raw body is durable"}, **_problems(404, 503)},
             }

@@ -312,7 +312,7 @@ async def show_ledger(request: web.Request, known: Known) -> web.Response:
     async with request.app[POOL].acquire() as conn, conn.transaction(isolation="repeatable_read", readonly=True):
         doors = await ledger.sums(conn, account_id, since, until)
         hours = await ledger.by_hour(conn, account_id, since, until)
-        refused = await ledger.refusals(conn, account_id, since)
+        refused = await ledger.refusals(conn, account_id, since, until)
     total = {name: sum(line[name] for line in doors.values()) for name in next(iter(doors.values()), {})}
     zone = _utc(known)
     return web.json_response(
@@ -404,6 +404,14 @@ async def save_integration(request: web.Request, known: Known) -> web.Response:
     async with request.app[POOL].acquire() as conn:
         await accounts.save_integration(conn, known.account.account_id, name, wanted.model_dump(mode="json"))
     return web.json_response(wanted.model_dump(mode="json"))
+
+
+@routes.post("/api/v1/deliveries/{id}/replay")
+@routes.get("/api/v1/reports/{name}")
+@_authorized
+async def nothing_there_yet(_: web.Request, __: Known) -> web.Response:
+    """While the integrations are off there is no delivery to repeat and no report to read."""
+    raise _NOT_FOUND
 
 
 @routes.get("/api/v1/{name:deals|calls|chats|deliveries}")

@@ -97,10 +97,12 @@ async def by_hour(conn: Conn, account_id: UUID, since: datetime, until: datetime
     return list(hours.values())
 
 
-async def refusals(conn: Conn, account_id: UUID, since: datetime, limit: int = 100) -> list[dict[str, Any]]:
+async def refusals(
+    conn: Conn, account_id: UUID, since: datetime, until: datetime | None = None, *, limit: int = 100
+) -> list[dict[str, Any]]:
     rows = await conn.fetch(
         "select hour, door, reason, detail, count, last_at, sample from refusal where account_id = $1 and hour >= $2"
-        " order by last_at desc limit $3",
-        account_id, since, limit,
+        " and ($3::timestamptz is null or hour < $3) order by last_at desc limit $4",
+        account_id, since, until, limit,
     )  # fmt: skip
     return [dict(row) for row in rows]

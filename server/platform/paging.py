@@ -14,13 +14,14 @@ from server.platform.web import Problem
 
 LIMIT_MOST = 200
 LIMIT_USUAL = 50
+_YEARS = (1970, 9000)  # no row is older or later; near the ends of time a change of zone overflows
 
 
 def read_limit(query: Mapping[str, str]) -> int:
     text = query.get("limit", "")
     if not text:
         return LIMIT_USUAL
-    if not (text.isascii() and text.isdigit()) or not 1 <= int(text[:6]) <= LIMIT_MOST:
+    if not (text.isascii() and text.isdigit()) or len(text) > 6 or not 1 <= int(text) <= LIMIT_MOST:
         raise Problem(400, "bad_limit", f"limit is a number from 1 to {LIMIT_MOST}.")
     return int(text)
 
@@ -37,9 +38,10 @@ def read_cursor(query: Mapping[str, str]) -> tuple[datetime, str] | None:
     try:
         at, row_id = json.loads(base64.urlsafe_b64decode(text[:500] + "=" * (-len(text[:500]) % 4)))
         moment = datetime.fromisoformat(at)
-        if moment.tzinfo is None or not isinstance(row_id, str) or "\0" in row_id:
+        if moment.tzinfo is None or not _YEARS[0] <= moment.year <= _YEARS[1] or "\0" in row_id:
             raise ValueError
-    except (ValueError, TypeError, binascii.Error):
+        row_id.encode()
+    except (ValueError, TypeError, AttributeError, binascii.Error):
         raise Problem(400, "bad_cursor", "cursor is not one this list gave out.") from None
     return moment, row_id
 
@@ -68,7 +70,7 @@ def read_time(query: Mapping[str, str], name: str) -> datetime | None:
     except ValueError:
         raise Problem(400, "bad_time", f"{name} is not an ISO 8601 time.") from None
     moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    if not 1970 <= moment.year <= 9000:
+    if not _YEARS[0] <= moment.year <= _YEARS[1]:
         raise Problem(400, "bad_time", f"{name} lies too far away.")
     return moment
 

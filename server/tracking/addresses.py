@@ -5,6 +5,7 @@ Only the parameters that attribution needs are stored; a phone or an e-mail that
 
 from __future__ import annotations
 
+import contextlib
 import re
 import unicodedata
 from collections.abc import Iterable
@@ -71,10 +72,8 @@ def plain_host(host: str) -> str:
     host = host.strip().lower()
     host = re.sub(r"^([^:]*):\d+$", r"\1", host)  # with two colons or more it is an address of version 6
     if not host.isascii():
-        try:
+        with contextlib.suppress(idna.IDNAError, UnicodeError):  # what is left in ASCII still tells two hosts apart
             host = idna.encode(host, uts46=True).decode()
-        except (idna.IDNAError, UnicodeError):
-            pass  # what is left of it in ASCII still tells two hosts apart
     return re.sub(r"[^!-~]", "", host)[:253].rstrip(".")
 
 

@@ -1,4 +1,4 @@
-"""The collector's writer: events of many requests, one COPY, the answer after the commit.
+"""The collector's writer: events of many requests, one statement, the answer after the commit.
 
 While one flush runs the next one gathers; no timer. The queue is bounded: a full one is refused, for a queue
 without a limit only moves the loss.
@@ -7,22 +7,39 @@ without a limit only moves the loss.
 from __future__ import annotations
 
 import asyncio
+import json
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from server.delivery import ledger
 from server.platform import metrics
 from server.platform.bus import Bus
 from server.platform.ids import new_id
-from server.platform.postgres import Pool
+from server.platform.postgres import Conn, Pool
 
 HITS_TOPIC = "hits"
-_COLUMNS = (
-    "account_id", "received_at", "batch_id", "event_id", "kind", "occurred_at", "visit_id", "site_id", "place", "bot",
-    "visit", "payload",
-)  # fmt: skip
+#: One statement, so one round trip and one commit: the events, what is to be worked on, and their count.
+_STORE = """
+    with flushed as (select now() as at),
+    batch as (
+        insert into hit_batch (account_id, batch_id, received_at, events, run_at)
+        select a, b, at, e, at from unnest($1::uuid[], $2::uuid[], $3::int[]) t (a, b, e), flushed
+    ),
+    counted as (
+        insert into ledger (account_id, hour, door, outcome, count)
+        select a, date_trunc('hour', at), 'collector', 'accepted', e
+            from unnest($1::uuid[], $3::int[]) t (a, e), flushed order by a
+        on conflict (account_id, hour, door, outcome) do update set count = ledger.count + excluded.count
+    )
+    insert into hit (account_id, received_at, batch_id, event_id, kind, occurred_at, visit_id, site_id, place, bot,
+        visit, payload)
+    select a, at, b, event_id, kind, occurred_at, visit_id, site_id, place, bot, visit::jsonb, payload::jsonb
+        from unnest($4::uuid[], $5::uuid[], $6::text[], $7::text[], $8::timestamptz[], $9::text[], $10::uuid[],
+            $11::text[], $12::boolean[], $13::text[], $14::text[])
+            t (a, b, event_id, kind, occurred_at, visit_id, site_id, place, bot, visit, payload), flushed
+"""
+_as_text = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
 
 
 class Full(RuntimeError):
@@ -81,45 +98,56 @@ class Collector:
     async def _run(self) -> None:
         while True:
             await self._wake.wait()
-            self._wake.clear()
-            rows, done = self._rows, self._done
-            self._rows, self._done = [], None
-            if not rows or done is None:
-                continue
             try:
-                await self._flush(rows)
+                async with self._pool.acquire(timeout=self._patience_s) as conn:
+                    # Kept while events keep coming: giving a connection back and taking it again costs two round trips.
+                    while self._rows:
+                        await self._flush_waiting(conn)
+                self._wake.clear()
             except Exception as error:
-                done.set_exception(error)
-                done.exception()
-            else:
-                done.set_result(None)
-                await self._bus.publish(HITS_TOPIC)
+                rows, done = self._take()
+                if rows and done is not None:
+                    done.set_exception(error)
+                    done.exception()
+                self._wake.clear()
 
-    async def _flush(self, rows: list[NewHit]) -> None:
+    def _take(self) -> tuple[list[NewHit], asyncio.Future[None] | None]:
+        taken = self._rows, self._done
+        self._rows, self._done = [], None
+        return taken
+
+    async def _flush_waiting(self, conn: Conn) -> None:
+        rows, done = self._take()
+        assert done is not None
+        try:
+            await self._flush(conn, rows)
+        except BaseException as error:
+            done.set_exception(error if isinstance(error, Exception) else ConnectionError("the server is stopping"))
+            done.exception()
+            raise
+        done.set_result(None)
+        await self._bus.publish(HITS_TOPIC)
+
+    async def _flush(self, conn: Conn, rows: list[NewHit]) -> None:
         batches: dict[UUID, tuple[UUID, int]] = {}
         for row in rows:
             batch_id, number = batches.get(row.account_id) or (new_id(), 0)
             batches[row.account_id] = (batch_id, number + 1)
-        async with self._pool.acquire(timeout=self._patience_s) as conn, conn.transaction():
-            now: datetime = await conn.fetchval(
-                "insert into hit_batch (account_id, batch_id, received_at, events, run_at)"
-                " select a, b, now(), e, now() from unnest($1::uuid[], $2::uuid[], $3::int[]) t (a, b, e)"
-                " returning received_at",
-                list(batches),
-                [batch_id for batch_id, _ in batches.values()],
-                [number for _, number in batches.values()],
-            )
-            await conn.copy_records_to_table(
-                "hit",
-                columns=_COLUMNS,
-                records=[
-                    (
-                        row.account_id, now, batches[row.account_id][0], row.event_id, row.kind, row.occurred_at,
-                        row.visit_id, row.site_id, row.place, row.bot, row.visit, row.payload,
-                    )
-                    for row in rows
-                ],
-            )  # fmt: skip
-            for account_id in sorted(batches):
-                await ledger.count(conn, account_id, "collector", "accepted", now, batches[account_id][1])
+        await conn.execute(
+            _STORE,
+            list(batches),
+            [batch_id for batch_id, _ in batches.values()],
+            [number for _, number in batches.values()],
+            [row.account_id for row in rows],
+            [batches[row.account_id][0] for row in rows],
+            [row.event_id for row in rows],
+            [row.kind for row in rows],
+            [row.occurred_at for row in rows],
+            [row.visit_id for row in rows],
+            [row.site_id for row in rows],
+            [row.place for row in rows],
+            [row.bot for row in rows],
+            [None if row.visit is None else _as_text(row.visit) for row in rows],
+            [_as_text(row.payload) for row in rows],
+        )
         metrics.FLUSH_ROWS.observe(len(rows))

@@ -102,8 +102,7 @@ async def _work(conn: Conn, batch: Row, around: Surroundings | None, now: dateti
             unseen.discard(row["event_id"])  # the same id twice in one batch counts once
             fresh.append(row)
     if around is not None and fresh:
-        for visit in _visit_updates(fresh, around, received_at):
-            await store.merge_visit(conn, account_id, visit)
+        await store.merge_visits(conn, account_id, _visit_updates(fresh, around, received_at))
         await _work_form_events(conn, account_id, fresh, around, now)
     await store.end_batch(conn, account_id, batch_id)
     if fresh:
@@ -201,7 +200,7 @@ async def _with_visit(conn: Conn, account_id: UUID, row: Row, event: FormEvent, 
     if not is_stranger(event, mark["client_id"], mark["opened_at"], mark["first_form_at"]):
         return replace(event, visit_id=mark["visit_id"])
     visit = _stranger_visit(row, event, around)
-    await store.merge_visit(conn, account_id, visit)
+    await store.merge_visits(conn, account_id, [visit])
     return replace(event, visit_id=visit.visit_id)
 
 

@@ -74,7 +74,7 @@ def parse_batch(body: bytes) -> Batch:
     if not isinstance(document, dict) or document.get("v") != 1:
         raise BadBody("not_a_batch", "the body is not an object with v = 1")
     raw_events = document.get("events")
-    raw_visits = document.get("visits") or {}
+    raw_visits = {} if document.get("visits") is None else document["visits"]
     sent_at = _milliseconds(document.get("sent_at"))
     if not isinstance(raw_events, list) or not isinstance(raw_visits, dict) or sent_at is None:
         raise BadBody("not_a_batch", "events, visits or sent_at are missing")

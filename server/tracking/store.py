@@ -98,9 +98,9 @@ async def first_seen(conn: Conn, account_id: UUID, event_ids: Sequence[str], now
     return {row["event_id"] for row in rows}
 
 
-async def merge_visit(conn: Conn, account_id: UUID, visit: VisitUpdate) -> None:
+async def merge_visits(conn: Conn, account_id: UUID, visits: Sequence[VisitUpdate]) -> None:
     """Inserts or merges. Merging is commutative but for the description, where the first one stays."""
-    await conn.execute(
+    await conn.executemany(  # one round trip for all of them
         """
         insert into visit as v (account_id, visit_id, site_id, place, visitor_id, started_at, last_seen_at, described,
             bot, hits, landing_page, referrer, channel, source, medium, campaign, utm, click_ids, referral_kind, advice,
@@ -130,10 +130,16 @@ async def merge_visit(conn: Conn, account_id: UUID, visit: VisitUpdate) -> None:
             device = case when v.device = 'unknown' then excluded.device else v.device end,
             browser = case when v.browser = '' then excluded.browser else v.browser end
         """,
-        account_id, visit.visit_id, visit.site_id, visit.place, visit.visitor_id, visit.started_at, visit.last_seen_at,
-        visit.described, visit.bot, visit.hits, visit.landing_page, visit.referrer, visit.channel, visit.source,
-        visit.medium, visit.campaign, visit.utm, visit.click_ids, visit.referral_kind, visit.advice,
-        visit.rules_version, visit.device, visit.browser, visit.uis_session_id, visit.uis_visitor_id,
+        [
+            (
+                account_id, visit.visit_id, visit.site_id, visit.place, visit.visitor_id, visit.started_at,
+                visit.last_seen_at, visit.described, visit.bot, visit.hits, visit.landing_page, visit.referrer,
+                visit.channel, visit.source, visit.medium, visit.campaign, visit.utm, visit.click_ids,
+                visit.referral_kind, visit.advice, visit.rules_version, visit.device, visit.browser,
+                visit.uis_session_id, visit.uis_visitor_id,
+            )
+            for visit in visits
+        ],
     )  # fmt: skip
 
 
