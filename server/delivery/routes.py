@@ -23,18 +23,27 @@ _NOT_FOUND = Problem(404, "not_found", "There is nothing at this address.")
 
 @routes.get("/hooks/{vendor:yclients|uis}/{token}")
 async def probe(request: web.Request) -> web.Response:
-    """The vendor's cabinet looks at the address before it saves it; UIS may also deliver by GET."""
-    await _known_token(request)
+    """The vendor's cabinet looks at the address before it saves it. UIS may deliver this way, too: by the query."""
+    account_id = await _known_token(request)
+    if request.match_info["vendor"] == "uis" and request.query_string:
+        body = request.rel_url.raw_query_string.encode()
+        return await _keep(request, account_id, body, len(body), "application/x-www-form-urlencoded")
     return web.json_response({"status": "ready"})
 
 
 @routes.post("/hooks/{vendor:yclients|uis}/{token}")
 async def receive(request: web.Request) -> web.Response:
     """200 once the raw body is durable: there is no second attempt, so a body we cannot read is kept as well."""
-    vendor, token = request.match_info["vendor"], request.match_info["token"]
     account_id = await _known_token(request)
     body, size = await _read(request)
-    item = Spooled(new_id(), utc_now(), vendor, digest(token), request.content_type, body, size)
+    return await _keep(request, account_id, body, size, request.content_type)
+
+
+async def _keep(
+    request: web.Request, account_id: UUID | None, body: bytes, size: int, content_type: str
+) -> web.Response:
+    vendor, token = request.match_info["vendor"], request.match_info["token"]
+    item = Spooled(new_id(), utc_now(), vendor, digest(token), content_type, body, size)
     try:
         if account_id is None:
             await request.app[INBOX].accept_without_database(item)

@@ -336,3 +336,15 @@ async def test_hundred_bookings_shuffled_and_doubled_end_in_their_final_states(s
     for record_id, data in wanted.items():
         found = await booking(salon, record_id)
         assert (found["attendance"], found["deleted"]) == (data["attendance"], data.get("deleted", False))
+
+
+async def test_a_notification_of_uis_by_get_is_kept(salon: Salon, pool: Any) -> None:
+    path = f"/hooks/uis/{salon.made.hook_tokens['uis']}"
+    async with salon.http.get(path) as looked:
+        assert looked.status == 200
+    async with salon.http.get(f"{path}?event=call&contact=7916%201") as told:
+        assert (told.status, (await told.json())["status"]) == (200, "accepted")
+    rows = await pool.fetch("select vendor, content_type, body from inbox")
+    assert [tuple(row) for row in rows] == [
+        ("uis", "application/x-www-form-urlencoded", b"event=call&contact=7916%201")
+    ]
