@@ -51,16 +51,20 @@ def places() -> tuple[Path, Path]:
 async def database(settings: Settings, *, owner: Owner) -> AsyncIterator[str]:
     """DSN of the database, migrated: the operator's, or the private one, which then lives as long as this context."""
     dsn = settings.database_url.get_secret_value()
-    embedded = None
-    if not dsn:
-        embedded = EmbeddedPostgres(settings.data_dir, owner=owner)
-        dsn = await embedded.start()
+    if dsn:
+        await migrate(dsn)
+        yield dsn
+        return
+    embedded = EmbeddedPostgres(settings.data_dir, owner=owner)
+    dsn = await embedded.start()
+    watch = asyncio.create_task(embedded.watch(), name="embedded-postgres")
     try:
         await migrate(dsn)
         yield dsn
     finally:
-        if embedded:
-            await embedded.stop()
+        watch.cancel()
+        await asyncio.gather(watch, return_exceptions=True)
+        await embedded.stop()
 
 
 def build(settings: Settings, dsn: str, *, role: Role = "all") -> web.Application:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import signal
 import subprocess
@@ -19,13 +18,17 @@ from server.tracking.scripts import ScriptsNotBuilt
 
 _log = logger(__name__)
 _RESTART_PAUSE_S = 1.0
+_PATIENCE_S = 30.0  # for a child that drains
 
 
 async def serve_one(settings: Settings, *, role: str) -> int:
     """Serves in this process until it is told to stop; answers the exit code."""
+    # With a database of its own a server is the only one of its data directory; with the operator's, the next
+    # release may start on the same port before this one is told to stop.
+    shares_port = bool(settings.database_url.get_secret_value())
     try:
         async with database(settings, owner="serve") as dsn:
-            await serve(build(settings, dsn, role=role), reuse_port=bool(os.environ.get("_YCLICK_CHILD")))
+            await serve(build(settings, dsn, role=role), reuse_port=shares_port)
     except (
         EmbeddedPostgresError,
         MigrationError,
@@ -51,7 +54,7 @@ async def serve_many(settings: Settings, *, processes: int, role: str) -> int:
         loop.add_signal_handler(name, stop.set)
     try:
         async with database(settings, owner="serve") as dsn:
-            environment = {**os.environ, "YCLICK_DATABASE_URL": dsn, "_YCLICK_CHILD": "1"}
+            environment = {**os.environ, "YCLICK_DATABASE_URL": dsn}
             await asyncio.gather(*(_keep_alive(environment, role, stop) for _ in range(processes)))
     except (EmbeddedPostgresError, MigrationError, *DATABASE_AWAY) as error:
         _log.error("server.cannot_start", error=str(error) or type(error).__name__)
@@ -74,8 +77,11 @@ async def _keep_alive(environment: dict[str, str], role: str, stop: asyncio.Even
         stopping.cancel()
         if stop.is_set():
             child.send_signal(signal.SIGTERM)
-            with contextlib.suppress(asyncio.CancelledError):
-                await ended
+            done, _ = await asyncio.wait((ended,), timeout=_PATIENCE_S)
+            if not done:
+                _log.error("server.child_killed", pid=child.pid)
+                child.kill()
+            await ended
             return
         _log.error("server.child_died", code=child.returncode)
         await asyncio.sleep(_RESTART_PAUSE_S)

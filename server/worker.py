@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from server import vendors
@@ -39,6 +39,7 @@ JOBS_TOPIC = "jobs"
 LEADS_TOPIC = "leads"
 _LOOK_EVERY_S = 0.5
 _JOBS_AT_ONCE = 8
+_ALIVE_LOCK = 0x79636C6976650  # "yclive": held by every living worker
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +60,7 @@ class Worker:
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
         self._tasks: list[asyncio.Task[None]] = []
+        self._may_claim = asyncio.Event()
         self._vendors = vendors.Vendors(parts.settings, parts.vault)
         self.handlers: dict[str, Handle] = {"yclients": self._take_yclients, "uis": self._keep}
         self._jobs: dict[str, outbox.Run] = {
@@ -75,6 +77,7 @@ class Worker:
             "upkeep": self._loop("upkeep", self._upkeep, every_s=1.0),
         }
         self._tasks = [asyncio.create_task(loop, name=f"worker-{name}") for name, loop in loops.items()]
+        self._tasks.append(asyncio.create_task(self._stand_for_life(), name="worker-alive"))
 
     async def stop(self) -> None:
         for task in self._tasks:
@@ -82,9 +85,40 @@ class Worker:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._vendors.close()
 
+    # --- what a dead worker had claimed
+
+    async def _stand_for_life(self) -> None:
+        """Holds a lock for as long as this worker lives. Who starts and finds it free takes what the dead had claimed.
+
+        So after a crash of the only worker its bodies and jobs go on at once. While others live, the end of a lease
+        alone shows that its holder is gone.
+        """
+        while True:
+            with contextlib.suppress(*DATABASE_AWAY):
+                await self._stand_connected()
+            self._may_claim.set()
+            await asyncio.sleep(1)
+
+    async def _stand_connected(self) -> None:
+        gone = asyncio.Event()
+        async with self._parts.pool.acquire() as conn:
+            if not self._may_claim.is_set() and await conn.fetchval("select pg_try_advisory_lock($1)", _ALIVE_LOCK):
+                freed = await inbox.release_claimed(self._parts.pool, now=utc_now())
+                freed += await outbox.reap(self._parts.pool, now=utc_now() + timedelta(days=1))
+                if freed:
+                    _log.info("worker.took_over", number=freed)
+                await conn.execute("select pg_advisory_lock_shared($1)", _ALIVE_LOCK)
+                await conn.execute("select pg_advisory_unlock($1)", _ALIVE_LOCK)
+            else:
+                await conn.execute("select pg_advisory_lock_shared($1)", _ALIVE_LOCK)
+            self._may_claim.set()
+            conn.add_termination_listener(lambda _: gone.set())
+            await gone.wait()
+
     # --- loops
 
     async def _loop(self, topic: str, work: Callable[[], Awaitable[int]], *, every_s: float = _LOOK_EVERY_S) -> None:
+        await self._may_claim.wait()
         async with self._parts.bus.subscribe(topic) as signal:
             while True:
                 try:

@@ -110,29 +110,59 @@ class InboxWriter:
         while True:
             await self._wake.wait()
             self._wake.clear()
-            while self._queue:
-                group, self._queue = self._queue[:_GATHER], self._queue[_GATHER:]
-                # A caller that lost patience has spooled its body; the same inbox_id makes a second copy harmless.
-                try:
-                    async with self._pool.acquire(timeout=self._patience_s) as conn, conn.transaction():
-                        await insert_bodies(conn, [(entry.item, entry.account_id) for entry in group])
-                except Exception as error:  # noqa: BLE001, RUF100 -- each waiter gets it, none is lost
-                    for entry in group:
-                        if not entry.done.done():
-                            entry.done.set_exception(error)
-                            entry.done.exception()  # the waiter may be gone
-                else:
-                    for entry in group:
-                        if not entry.done.done():
-                            entry.done.set_result(None)
+            try:
+                async with self._pool.acquire(timeout=self._patience_s) as conn:
+                    # Kept while bodies keep coming: giving it back and taking it again costs round trips.
+                    while self._queue and await self._committed(conn, self._take()):
+                        pass
+            except Exception as error:  # noqa: BLE001, RUF100 -- each waiter gets it, none is lost
+                _tell(self._take(), error)
+            if self._queue:
+                self._wake.set()
+
+    def _take(self) -> list[_Waiting]:
+        group, self._queue = self._queue[:_GATHER], self._queue[_GATHER:]
+        return group
+
+    async def _committed(self, conn: Conn, group: list[_Waiting]) -> bool:
+        # A caller that lost patience has spooled its body; the same inbox_id makes a second copy harmless.
+        try:
+            await insert_bodies(conn, [(entry.item, entry.account_id) for entry in group])
+        except Exception as error:  # noqa: BLE001, RUF100 -- each waiter gets it, none is lost
+            _tell(group, error)
+            return False
+        for entry in group:
+            if not entry.done.done():
+                entry.done.set_result(None)
+        return True
+
+
+def _tell(group: Sequence[_Waiting], error: Exception) -> None:
+    for entry in group:
+        if not entry.done.done():
+            entry.done.set_exception(error)
+            entry.done.exception()  # the waiter may be gone
+
+
+#: One statement, so one round trip. Counted in order of the accounts, so that two groups cannot deadlock.
+_ACCEPT = """
+    with kept as (
+        insert into inbox (account_id, received_at, inbox_id, vendor, content_type, body, body_size, run_at)
+        select t.*, t.received_at from unnest($1::uuid[], $2::timestamptz[], $3::uuid[], $4::text[], $5::text[],
+            $6::bytea[], $7::int[]) t (account_id, received_at, inbox_id, vendor, content_type, body, body_size)
+        on conflict do nothing returning account_id, vendor, received_at
+    )
+    insert into ledger (account_id, hour, door, outcome, count)
+    select account_id, date_trunc('hour', received_at), vendor, 'accepted', count(*)
+        from kept group by 1, 2, 3 order by 1, 2, 3
+    on conflict (account_id, hour, door, outcome) do update set count = ledger.count + excluded.count
+"""
 
 
 async def insert_bodies(conn: Conn, items: Sequence[tuple[Spooled, UUID]]) -> None:
     """Stores bodies and counts them as accepted; one stored before (by its inbox_id) is left as it is."""
-    rows = await conn.fetch(
-        "insert into inbox (account_id, received_at, inbox_id, vendor, content_type, body, body_size, run_at)"
-        " select * from unnest($1::uuid[], $2::timestamptz[], $3::uuid[], $4::text[], $5::text[], $6::bytea[], $7::int[],"
-        " $2::timestamptz[]) on conflict do nothing returning account_id, vendor, received_at",
+    await conn.execute(
+        _ACCEPT,
         [account_id for _, account_id in items],
         [item.received_at for item, _ in items],
         [item.inbox_id for item, _ in items],
@@ -141,12 +171,6 @@ async def insert_bodies(conn: Conn, items: Sequence[tuple[Spooled, UUID]]) -> No
         [item.body for item, _ in items],
         [item.body_size for item, _ in items],
     )
-    counts: dict[tuple[UUID, str], tuple[datetime, int]] = {}
-    for row in rows:
-        key = (row["account_id"], row["vendor"])
-        counts[key] = (row["received_at"], counts.get(key, (None, 0))[1] + 1)
-    for (account_id, vendor), (at, number) in sorted(counts.items()):  # in order, so that two groups cannot deadlock
-        await ledger.count(conn, account_id, vendor, "accepted", at, number)
 
 
 async def drain_spool(pool: Pool, spool: Spool, find_account: FindAccount) -> int:

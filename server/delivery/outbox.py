@@ -19,7 +19,7 @@ from server.platform.log import logger
 from server.platform.postgres import DATABASE_AWAY, Conn, Pool
 
 _log = logger(__name__)
-_LEASE_S = 60.0
+_LEASE_S = 30.0
 _chance = SystemRandom()
 
 

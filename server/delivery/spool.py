@@ -7,6 +7,7 @@ written under a temporary name, synced, renamed, and its directory synced: after
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import os
 from collections.abc import Iterator
@@ -41,9 +42,10 @@ class Spool:
     def __init__(self, folder: Path, *, limit_bytes: int = 512 * 1024 * 1024) -> None:
         self._folder = folder
         self._limit = limit_bytes
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         for half_written in folder.glob("*.part"):
-            half_written.unlink(missing_ok=True)
+            if not _is_being_written(half_written):
+                half_written.unlink(missing_ok=True)
         self._used = sum(path.stat().st_size for path in folder.glob("*.json"))
 
     def put(self, item: Spooled) -> None:
@@ -63,16 +65,17 @@ class Spool:
             raise SpoolFull("the spool is full")
         # The name orders the files by time; a fresh id keeps two processes apart.
         final = self._folder / f"{new_id()}.json"
-        part = final.with_suffix(".part")
+        part = final.with_suffix(f".{os.getpid()}.part")
         try:
-            with part.open("wb") as file:
+            with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
                 file.write(text)
                 file.flush()
                 os.fsync(file.fileno())
             part.rename(final)
             self._sync_folder()
         except OSError as error:
-            part.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                part.unlink(missing_ok=True)
             raise SpoolFull(f"the spool cannot be written: {error.strerror}") from error
         self._used += len(text)
 
@@ -122,3 +125,9 @@ class Spool:
             os.fsync(handle)
         finally:
             os.close(handle)
+
+
+def _is_being_written(part: Path) -> bool:
+    """Another process of this server may be writing this very moment; its number stands in the name."""
+    number = part.suffixes[-2].lstrip(".") if len(part.suffixes) > 1 else ""
+    return number.isdigit() and int(number) != os.getpid() and Path(f"/proc/{number}").exists()

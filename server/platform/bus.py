@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -19,6 +20,7 @@ from redis.exceptions import RedisError
 from server.platform.log import logger
 
 _log = logger(__name__)
+_SILENCE_S = 1.0
 
 
 class Bus(Protocol):
@@ -77,11 +79,15 @@ class RedisBus:
     def __init__(self, client: redis.Redis, *, prefix: str = "yclick:") -> None:
         self._client = client
         self._prefix = prefix
+        self._silent_until = 0.0
 
     async def publish(self, topic: str, payload: str = "") -> None:
+        if time.monotonic() < self._silent_until:
+            return  # Redis was away a moment ago: callers must not wait for it, one after the other
         try:
-            await asyncio.wait_for(self._client.publish(self._prefix + topic, payload), 0.5)
+            await asyncio.wait_for(self._client.publish(self._prefix + topic, payload), 0.25)
         except (RedisError, OSError, TimeoutError) as error:
+            self._silent_until = time.monotonic() + _SILENCE_S
             _log.warning("bus.publish_failed", topic=topic, error=type(error).__name__)
 
     @asynccontextmanager

@@ -1,8 +1,9 @@
 """The private PostgreSQL of a single machine: found or shipped binaries, one cluster in the data directory.
 
 Promises: works as root (the database then runs as an unprivileged user) and as an ordinary user; listens on a
-unix socket only; ends with its owner, also when the owner is killed; heals the lock of a crashed run.
-Refuses to run two owners on one data directory: the second waits for, or uses, the first one's cluster.
+unix socket only; ends with its owner, also when the owner is killed; heals the lock of a crashed run; is started
+again when it dies under its owner. A data directory has one server: a second one is refused, a command (`migrate`,
+`account`) uses the cluster of the running server.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import os
 import pwd
 import shutil
 import signal
+import stat
 import subprocess
 import tempfile
 import time
@@ -28,10 +30,15 @@ from typing import IO, Literal
 
 import asyncpg
 
+from server.platform.log import logger
+
+_log = logger(__name__)
 Owner = Literal["serve", "command"]
 _PR_SET_PDEATHSIG = 1
 _SOCKET_NAME_LIMIT = 100  # a unix socket's path holds 107 bytes, ".s.PGSQL.5432" included
 _ROOT_HOME = Path("/var/lib/yclick")
+_HANDOVER_S = 6.0  # how long a new server waits for one that is just ending
+_LOOK_EVERY_S = 0.3
 
 
 class EmbeddedPostgresError(RuntimeError):
@@ -118,11 +125,19 @@ class EmbeddedPostgres:
 
     async def start(self, *, wait_s: float = 30.0) -> str:
         """Owns and starts the cluster, or attaches to one that a running server owns. Answers its DSN."""
-        self._data_dir.mkdir(parents=True, exist_ok=True)
+        # Keys and bodies of webhooks live here: closed to others. Root's database user must pass through.
+        self._data_dir.mkdir(mode=0o711 if self._user else 0o700, parents=True, exist_ok=True)
         deadline = time.monotonic() + wait_s
+        handover = time.monotonic() + min(wait_s, _HANDOVER_S)
         while not self._take_lock():
-            if self._holder() == "serve":
+            holder, pid = self._holder()
+            if holder == "serve" and self._owner == "command":
                 return await self._attach(deadline)
+            if holder == "serve" and time.monotonic() > handover:
+                raise EmbeddedPostgresError(
+                    f"another server (process {pid}) runs on {self._data_dir}; stop it, give this one its own "
+                    "YCLICK_DATA_DIR, or let both use one YCLICK_DATABASE_URL"
+                )
             if time.monotonic() > deadline:
                 raise EmbeddedPostgresError(f"another command holds {self._data_dir}; try again when it has ended")
             await asyncio.sleep(0.05)
@@ -132,6 +147,20 @@ class EmbeddedPostgres:
             await self.stop()
             raise
         return self._dsn()
+
+    async def watch(self) -> None:
+        """Runs until cancelled: a cluster of ours that dies (memory ran out, a stray kill) is started again."""
+        while True:
+            await asyncio.sleep(_LOOK_EVERY_S)
+            if self._process is None or self._process.poll() is None:
+                continue
+            _log.error("postgres.died", code=self._process.returncode)
+            try:
+                await self._own(time.monotonic() + 30)
+            except (EmbeddedPostgresError, OSError) as error:  # its last backends may still hold shared memory
+                _log.error("postgres.not_started", error=str(error))
+            else:
+                _log.warning("postgres.started_again")
 
     async def stop(self) -> None:
         """Ends the database (fast shutdown: open transactions are rolled back) and gives the lock back."""
@@ -167,11 +196,13 @@ class EmbeddedPostgres:
         self._lock = lock
         return True
 
-    def _holder(self) -> str:
+    def _holder(self) -> tuple[str, int]:
+        """Who holds the lock: kind of owner and process id."""
         try:
-            return str(json.loads((self._data_dir / "postgres.lock").read_text()).get("owner"))
-        except (OSError, ValueError):
-            return "unknown"  # being written this very moment
+            told = json.loads((self._data_dir / "postgres.lock").read_text())
+            return str(told["owner"]), int(told["pid"])
+        except (OSError, ValueError, KeyError, TypeError):
+            return "unknown", 0  # being written this very moment
 
     async def _attach(self, deadline: float) -> str:
         dsn = self._dsn()
@@ -183,10 +214,12 @@ class EmbeddedPostgres:
     async def _own(self, deadline: float) -> None:
         binaries = await asyncio.to_thread(self._usable_binaries)
         cluster = await asyncio.to_thread(self._prepare_directories)
-        await asyncio.to_thread(_heal_stale_lock, cluster)
+        await asyncio.to_thread(_heal_stale_locks, cluster, self._socket_dir())
         if not (cluster / "PG_VERSION").exists():
             await self._initdb(binaries, cluster)
-        self._log = (self._data_dir / "postgres.log").open("ab")
+        if self._log is None:
+            place = os.open(self._data_dir / "postgres.log", os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+            self._log = os.fdopen(place, "ab")
         options = {
             "listen_addresses": "",
             "unix_socket_directories": str(self._socket_dir()),
@@ -194,6 +227,7 @@ class EmbeddedPostgres:
             "max_connections": "100",
             "shared_buffers": "64MB",
             "log_min_messages": "warning",
+            "log_error_verbosity": "terse",  # the details of an error quote values: phones, names
             "wal_compression": "on",
         }
         arguments = [f"--{key}={value}" for key, value in options.items()]
@@ -256,10 +290,19 @@ class EmbeddedPostgres:
             _ROOT_HOME.mkdir(mode=0o755, parents=True, exist_ok=True)
         for place in (cluster, sockets):
             place.mkdir(mode=0o700, exist_ok=True)
+            if place.parent == Path(tempfile.gettempdir()):
+                self._refuse_strangers(place)
             if self._user and place.stat().st_uid != self._user.uid:
                 _give_to(place, self._user)
         os.chmod(cluster, 0o700)
         return cluster
+
+    def _refuse_strangers(self, place: Path) -> None:
+        """In a directory open to all, somebody else may have laid a link or a folder in our place."""
+        found = place.lstat()
+        ours = {os.geteuid(), self._user.uid if self._user else os.geteuid()}
+        if not stat.S_ISDIR(found.st_mode) or found.st_uid not in ours or found.st_mode & 0o077:
+            raise EmbeddedPostgresError(f"{place} is not a private directory of ours; remove it")
 
     def _usable_binaries(self) -> Path:
         """The binaries, copied to where the unprivileged user may execute them if need be."""
@@ -304,32 +347,35 @@ def _give_to(place: Path, user: Unprivileged) -> None:
             os.chown(os.path.join(directory, name), user.uid, user.gid, follow_symlinks=False)
 
 
-def _heal_stale_lock(cluster: Path) -> None:
-    """Removes the lock of a dead server and ends an orphan of this cluster.
+def _heal_stale_locks(cluster: Path, sockets: Path) -> None:
+    """Waits for orphans of this cluster, ends those that stay, and removes the locks of a dead server.
 
     We hold our own lock, so no living owner exists. PostgreSQL itself refuses to start while *any* process has
-    the number in its pid file, which after a crash may well be a stranger's.
+    the number in its pid file or in its socket's, which after a crash may well be a stranger's, and while a process of the dead
+    server still holds its shared memory.
     """
-    pid_file = cluster / "postmaster.pid"
-    try:
-        pid = int(pid_file.read_text().split()[0])
-    except (OSError, ValueError, IndexError):
-        pid = 0
     deadline = time.monotonic() + 15
-    while pid and _is_postgres_of(pid, cluster):  # our own orphan, on its way out
+    while orphans := _postgres_of(cluster):
         if time.monotonic() > deadline:
-            os.kill(pid, signal.SIGQUIT)
+            for pid in orphans:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGQUIT)
             deadline += 5
         time.sleep(0.05)
-    pid_file.unlink(missing_ok=True)
+    for lock in (cluster / "postmaster.pid", sockets / ".s.PGSQL.5432.lock", sockets / ".s.PGSQL.5432"):
+        lock.unlink(missing_ok=True)
 
 
-def _is_postgres_of(pid: int, cluster: Path) -> bool:
-    try:
-        command = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
-    except OSError:
-        return False
-    return str(cluster).encode() in command and b"postgres" in command[0]
+def _postgres_of(cluster: Path) -> list[int]:
+    """Every process of this cluster's server, alive: they all work in its directory."""
+    found = []
+    for process in Path("/proc").iterdir():
+        if not process.name.isdigit():
+            continue
+        with contextlib.suppress(OSError):  # gone meanwhile, or another user's
+            if (process / "comm").read_text().startswith("postgres") and os.readlink(process / "cwd") == str(cluster):
+                found.append(int(process.name))
+    return found
 
 
 async def _wait_until_answering(dsn: str, deadline: float, process: subprocess.Popen[bytes] | None) -> None:

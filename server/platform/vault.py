@@ -7,6 +7,7 @@ Moving a ciphertext to another row or account makes it unreadable.
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
 import hmac
 import os
@@ -61,15 +62,26 @@ def load_vault(master_key: str, data_dir: Path) -> Vault:
             raise VaultError("YCLICK_MASTER_KEY must be 32 bytes in base64") from None
     path = data_dir / "master.key"
     data_dir.mkdir(parents=True, exist_ok=True)
-    try:
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        return Vault(base64.b64decode(path.read_text()))
-    with os.fdopen(handle, "w") as file:
+    if not path.exists():
+        _make_key(path)
+    return Vault(base64.b64decode(path.read_text()))
+
+
+def _make_key(path: Path) -> None:
+    """The key file is whole or absent, whenever we are killed; of several processes that make it at once one wins."""
+    part = path.with_name(f"{path.name}.{secrets.token_hex(6)}")
+    with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
         file.write(base64.b64encode(secrets.token_bytes(32)).decode())
         file.flush()
         os.fsync(file.fileno())
-    return Vault(base64.b64decode(path.read_text()))
+    with contextlib.suppress(FileExistsError):
+        os.link(part, path)
+    part.unlink()
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
 
 
 def _key_id(key: bytes) -> bytes:
