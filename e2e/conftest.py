@@ -123,11 +123,11 @@ def _world(_server: ServerProcess) -> Iterator[World]:
     world.stand_thread.stop()
 
 
-def make_world(server: ServerProcess) -> World:
-    """A new account, and a vendor and a salon of its own, on the running server."""
+def make_world(server: ServerProcess, *, domain: str = "yclients.com") -> World:
+    """A new account, and a vendor (of either brand) and a salon of its own, on the running server."""
     account = server.account("--form-host", "zapis.salon.test")
     config = StandConfig(
-        domain="yclients.com", salon_host="salon.test", own_form_host="zapis.salon.test",
+        domain=domain, salon_host="salon.test", own_form_host="zapis.salon.test",
         site_script_url=account["site"]["script_url"], form_script_url=account["form"]["script_url"],
     )  # fmt: skip
     world = World(server, StandThread(config), account)
@@ -136,9 +136,11 @@ def make_world(server: ServerProcess) -> World:
 
 
 @pytest.fixture
-def quiet_world(_server: ServerProcess, playwright: Playwright) -> Iterator[tuple[World, Any]]:
+def quiet_world(
+    _server: ServerProcess, playwright: Playwright, request: pytest.FixtureRequest
+) -> Iterator[tuple[World, Any]]:
     """A world nobody has visited yet, and a maker of its visitors: for stories that look at who else was there."""
-    world = make_world(_server)
+    world = make_world(_server, domain=getattr(request, "param", "yclients.com"))
     browser = playwright.chromium.launch(
         executable_path=CHROMIUM, args=[*ARGS, f"--host-resolver-rules={world.rules()}"]
     )

@@ -177,6 +177,54 @@ def test_no_script_in_the_form_and_no_message_is_probable(quiet_world: tuple[Wor
     assert len(lead["match"]["alternatives"]) == 2
 
 
+def test_mark_that_the_vendor_keeps_in_the_record_is_exact(visitors: Any, world: World) -> None:
+    """Same tab: the form keeps what came in its address in its own storage, which a frame may be refused."""
+    visitor = visitors(phone=True)
+    world.stand.switches.form_script = False
+    world.stand.switches.messages = False
+    world.stand.switches.from_url = "extrafields"
+    visitor.visit("/" + AD)
+    visitor.page.get_by_test_id("hero").tap()
+    book(visitor.page, slot=9)
+    lead = world.lead(world.last_record(), level="L1")
+    assert_spring(lead)
+    assert (lead["match"]["method"], lead["match"]["probability"]) == ("mark", 1.0)
+
+
+@pytest.mark.parametrize("quiet_world", ["alteg.io"], indirect=True)
+def test_the_other_brand_with_its_hosts_retries_and_pairs_of_events(quiet_world: tuple[World, Any]) -> None:
+    world, visitors = quiet_world
+    switches = world.stand.switches
+    switches.hook_mode, switches.hook_pair, switches.hook_duplicates = "altegio", True, 1
+    switches.api_objects = ["altegioApi"]
+    person = visitors()
+    person.visit("/" + AD).get_by_test_id("hero").click()
+    book(person.panel())
+    record = world.last_record()
+    assert_spring(world.lead(record, level="L0"))
+    assert [item["booking"]["record_id"] for item in world.leads()] == [record]
+
+
+def test_form_script_pasted_twice_tells_once(visitor: Visitor, world: World) -> None:
+    told: list[str] = []
+    visitor.context.on(
+        "request", lambda request: told.append(request.post_data or "") if "/c?k=" in request.url else None
+    )
+    visitor.visit("/" + AD).get_by_test_id("hero").click()
+    visitor.panel().locator("[data-locator=menu_services]").wait_for()
+    frame = next(frame for frame in visitor.page.frames if "n822081" in frame.url)
+    frame.evaluate(
+        "async url => { const tag = document.createElement('script'); tag.src = url;"
+        " const done = new Promise(resolve => { tag.onload = resolve }); document.head.append(tag); await done }",
+        world.account["form"]["script_url"],
+    )
+    book(visitor.panel())
+    record = world.last_record()
+    assert_spring(world.lead(record, level="L0"))
+    events = {event["id"]: event for body in told for event in json.loads(body)["events"]}
+    assert [event["record_id"] for event in events.values() if event["kind"] == "record"] == [record]
+
+
 def test_no_referrer_host_still_matches_by_the_mark(visitor: Visitor, world: World) -> None:
     visitor.visit("/" + AD)
     visitor.visit("/no-referrer").get_by_test_id("hero").click()
