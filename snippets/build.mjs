@@ -19,7 +19,9 @@ for (const name of ['site', 'form']) {
     outfile,
     bundle: true,
     minify: true,
-    format: 'iife',
+    format: 'esm', // the page's template wraps it in a function
+    banner: { js: 'try{' },
+    footer: { js: '}catch(e){}' },
     target: 'es2017',
     charset: 'ascii',
     legalComments: 'none',

@@ -36,10 +36,9 @@ export const guard = <T>(work: () => T): T | undefined => {
 
 export const soon = (work: () => void, ms = 0): number => setTimeout(() => guard(work), ms) as any
 
-/** Runs `work` now and every half second for half a minute: for what the page loads late. */
-export const poll = (work: () => void, left = 60): void => {
-  guard(work)
-  if (left) soon(() => poll(work, left - 1), 500)
+/** Runs `work` now and every half second for half a minute, or until it says it is done: for what the page loads late. */
+export const poll = (work: () => unknown, left = 60): void => {
+  if (!guard(work) && left) soon(() => poll(work, left - 1), 500)
 }
 
 export const listen = (target: EventTarget, name: string, handle: (event: any) => void): void =>
@@ -64,11 +63,14 @@ export const wrap = (owner: any, name: string, before: (args: any[], self: any) 
   })
 }
 
-/** JSON of our own: pages replace JSON.stringify, or add toJSON to every array. */
+/**
+ * JSON of our own: pages replace JSON.stringify, or add toJSON to every array. Strings are cut at 2,000 characters;
+ * half a surrogate pair is replaced by the browser when it sends.
+ */
 export const json = (value: any): string => {
   if (typeof value === 'string') {
     const escaped = (sign: string): string => `\\u${(65536 + sign.charCodeAt(0)).toString(16).slice(1)}`
-    return `"${value.replace(/[^ !#-[\]-\ud7ff\ue000-\uffff]/g, escaped)}"`
+    return `"${value.slice(0, 2000).replace(/[^ !#-[\]-\uffff]/g, escaped)}"`
   }
   if (value && typeof value === 'object') {
     return Array.isArray(value)
@@ -90,35 +92,16 @@ export const idsOf = (value: any): any => {
   if (!value || typeof value !== 'object') return value
   const kept: any = Array.isArray(value) ? [] : {}
   for (const key of Object.keys(value)) {
-    if (
-      /^(\d+|id|appointments|services?|staff|(service|staff|master|record|activity)_?id|datetime|companyId)$/i.test(
-        key,
-      )
-    )
+    if (/^(\d+|appointments|services?|staff|(\w+_)?id|companyId|datetime)$/.test(key))
       kept[key] = idsOf(value[key])
   }
   return kept
 }
 
-// --- the mark in an address
-
-const MARK = 'yextrafield_yclick'
-
-export const markIn = (address: string): string => (address.match(`[?&]${MARK}=(\\w{22})`) || [])[1] || ''
-
-/** The same address without a mark; everything else stays byte for byte. */
-export const unmark = (address: string): string =>
-  address.replace(new RegExp(`([?&])${MARK}=\\w*(&?)`), (_, sign, more) => more && sign)
-
-export const decorate = (address: string, mark: string): string => {
-  const [, base, fragment] = /^([^#]*)(.*)/.exec(unmark(address))!
-  return `${base + (/[?&]$/.test(base!) ? '' : /\?/.test(base!) ? '&' : '?') + MARK}=${mark}${fragment}`
-}
-
 // --- storage: localStorage, or memory where the browser refuses it
 
 const PREFIX = 'yclick.'
-let store: Record<string, string> = Object.create(null)
+let store: Record<string, string> = {}
 guard(() => {
   store = (localStorage as any) || store
 })
@@ -128,7 +111,7 @@ export const keep = (key: string, value: string): void => {
   try {
     store[PREFIX + key] = value
   } catch {
-    store = Object.assign(Object.create(null), store, { [PREFIX + key]: value })
+    store = Object.assign({}, store, { [PREFIX + key]: value })
   }
 }
 const keysOf = (prefix: string): string[] =>
@@ -142,7 +125,7 @@ const drop = (keys: string[]): void => {
 // --- consent
 
 let allowed = false
-let begin: (() => void) | null
+let begin: (() => void) | undefined
 
 export const isAllowed = (): boolean => allowed
 
@@ -150,7 +133,7 @@ export const isAllowed = (): boolean => allowed
 export const allow = (): void => {
   const work = begin
   allowed = true
-  begin = null
+  begin = undefined
   if (work) guard(work)
 }
 
@@ -159,82 +142,37 @@ export const start = (work: () => void, agreed?: string): void => {
   const calls = win.yclick
   const api = (name: string, value: string): void => {
     if (name !== 'consent') return
-    if (value === 'granted') {
-      keep('c', '1')
-      allow()
-    } else {
+    if (value === 'granted') allow()
+    else {
       allowed = false
       drop(keysOf(''))
-      keep('c', '0')
     }
+    keep('c', value)
   }
   begin = work
   guard(() => {
+    // Something of the page's own under this name stays the page's.
+    if (!calls || calls.q) win.yclick = (name: string, value: string) => guard(() => api(name, value))
     for (const call of calls.q) api(call[0], call[1])
   })
-  win.yclick = (name: string, value: string) => guard(() => api(name, value))
   const choice = recall('c')
   const ask =
     config.consent === 'required' || (config.gpc === 'respect' && (navigator as any).globalPrivacyControl)
-  if (agreed || choice === '1' || (!choice && !ask)) allow()
-}
-
-// --- the visit: visitor, id, started, last seen, campaign, landing, referrer
-
-export type Visit = [string, string, number, number, string, string, string]
-
-/** What of an address makes it a campaign: its marks and click ids, in order. */
-export const campaignOf = (address: string): string =>
-  (address.match(/[?&#](utm_\w+|_openstat|\w*cl(ic)?k?id|[gw]braid|li_fat_id)=[^&#]+/gi) || [])
-    .join('')
-    .slice(0, 2000)
-
-/** The visit that `text` describes goes on; after silence, or with `look` by another campaign, a new one begins. */
-export const nextVisit = (
-  text: string,
-  now: number,
-  address: string,
-  referrer: string,
-  look: boolean,
-  fresh: () => string,
-): Visit => {
-  const old = /^(\w{22}\n){2}(\d+\n){2}.*\n.*\n.*$/.test(text) ? text.split('\n') : []
-  const campaign = campaignOf(address)
-  return now - (old[3] as any) <= config.visit_timeout_s * 1000 && !(look && campaign && campaign !== old[4])
-    ? [old[0]!, old[1]!, +old[2]!, now, old[4]!, old[5]!, old[6]!]
-    : [old[0] || fresh(), fresh(), now, now, campaign, address.slice(0, 2000), referrer.slice(0, 2000)]
-}
-
-let looked = ''
-
-/** The visit, kept alive; all tabs of a site share it. A campaign is looked at once per address. */
-export const touchVisit = (): Visit => {
-  const address = location.href
-  const visit = nextVisit(recall('v'), Date.now(), address, doc.referrer, address !== looked, randomId)
-  looked = address
-  keep('v', visit.join('\n'))
-  return visit
+  if (agreed || choice === 'granted' || (!choice && !ask)) allow()
 }
 
 // --- the queue: one stored item for each event, so that tabs cannot lose each other's
 
 let timer = 0
-let failures = 0
-let busy = false
+let delay = 0
+let busyUntil = 0
 
-/** `urgent`: the page may be gone in the next moment. `visitless`: the mark says whose event it is. */
-export const push = (
-  kind: string,
-  fields: Record<string, any>,
-  urgent?: boolean,
-  visitless?: boolean,
-): void => {
+/** `fields` hold the visit, or a mark that says whose event it is. `urgent`: the page may be gone in the next moment. */
+export const push = (kind: string, fields: Record<string, any>, urgent?: boolean): void => {
   if (!allowed) return
   const at = Date.now()
   const id = randomId()
-  const [visitor, visit, started_at, , , landing, referrer] = touchVisit()
-  const about = visitless ? null : { id: visit, visitor, started_at, landing, referrer }
-  keep(`q${at}${id}`, json(Object.assign({ id, kind, at, visit: about }, fields)))
+  keep(`q${at}${id}`, json(Object.assign({ id, kind, at }, fields)))
   drop(keysOf('q').slice(0, -200))
   if (urgent) flush()
   else plan(300)
@@ -245,54 +183,47 @@ const plan = (ms: number): void => {
   timer = soon(flush, ms)
 }
 
-/** What one request carries: ≤ 50 events and ≤ 20,000 characters, which are ≤ 60 KB. */
-const batch = (): { keys: string[]; body: string } => {
+/**
+ * Sends what is kept, ≤ 10,000 characters a request: with over 200 in each event that is fewer than 50 of them.
+ * `leaving`: by a beacon, also what is under way; it stays kept, and the server takes an event once.
+ */
+export const flush = (leaving?: boolean): void => {
   const now = Date.now()
-  const keys: string[] = []
-  const events: string[] = []
   let size = 0
-  for (const key of keysOf('q')) {
+  const keys = keysOf('q').filter((key, index) => {
     size += store[key]!.length
-    if (+key.slice(8, 21) < now - 259200000) drop([key])
-    else if (!keys[0] || (!keys[49] && size < 20000)) {
-      keys[keys.length] = key
-      events[events.length] = store[key]!
-    }
+    return +key.slice(8, 21) < now - 259200000 ? drop([key]) : !index || size < 10000
+  })
+  if (!allowed || !keys[0]) return
+  const body = `{"v":1,"script":"${__SCRIPT__}","sent_at":${now},"events":[${keys.map((key) => store[key])}]}`
+  if (leaving) navigator.sendBeacon(config.endpoint, body)
+  else if (now > busyUntil) {
+    busyUntil = now + 20000 // a server that never answers must not silence us
+    nativeFetch
+      .call(win, config.endpoint, {
+        method: 'POST',
+        body,
+        keepalive: true,
+        credentials: 'omit',
+      })
+      .then(
+        (answer) => answer.status,
+        () => 0,
+      )
+      .then((status) => {
+        busyUntil = 0
+        // 400, 404 and 413 are for good; all else is tried again, ever more seldom.
+        delay = /2..|40[04]|413/.test(`${status}`) ? 0 : Math.min(delay * 2 || 1000, 64000)
+        if (!delay) drop(keys)
+        if (keysOf('q')[0]) plan(delay)
+      })
   }
-  return { keys, body: `{"v":1,"script":"${__SCRIPT__}","sent_at":${now},"events":[${events}]}` }
-}
-
-export const flush = (): void => {
-  const { keys, body } = batch()
-  if (busy || !allowed || !keys[0]) return
-  busy = true
-  nativeFetch
-    .call(win, config.endpoint, { method: 'POST', body, keepalive: true, credentials: 'omit' })
-    .then(
-      (answer) => answer.status,
-      () => 0,
-    )
-    .then((status) => {
-      busy = false
-      // 400, 404 and 413 are for good; all else is tried again, ever more seldom.
-      if ((status >= 200 && status < 300) || /40[04]|413/.test(`${status}`)) {
-        failures = 0
-        drop(keys)
-      } else failures++
-      if (keysOf('q')[0]) plan(failures ? 1000 * 2 ** Math.min(failures, 6) : 0)
-    })
-}
-
-/** The page goes: what is not confirmed leaves by a beacon and stays stored; the server takes an event once. */
-const farewell = (): void => {
-  const { keys, body } = batch()
-  if (allowed && keys[0]) navigator.sendBeacon(config.endpoint, body)
 }
 
 export const startQueue = (): void => {
-  listen(win, 'pagehide', farewell)
+  listen(win, 'pagehide', () => flush(true))
   listen(doc, 'visibilitychange', () => {
-    if (doc.hidden) farewell()
+    if (doc.hidden) flush(true)
   })
   plan(1000)
 }

@@ -1,15 +1,14 @@
 /** The site script: the visit, and a mark on every way from the salon's site into the booking form. */
 
+import { decorate, isFormHost, markIn, unmark } from './addresses'
 import {
   config,
-  decorate,
   doc,
   guard,
   idsOf,
   isAllowed,
   keep,
   listen,
-  markIn,
   onRoute,
   poll,
   push,
@@ -18,11 +17,20 @@ import {
   soon,
   start,
   startQueue,
-  touchVisit,
-  unmark,
   win,
   wrap,
 } from './core'
+import { touchVisit } from './visit'
+
+/** An event of this site's visit. */
+const tell = (kind: string, fields: Record<string, any>, urgent?: boolean): void => {
+  const [visitor, id, started_at, , , landing, referrer] = touchVisit()
+  push(
+    kind,
+    Object.assign({ visit: { id, visitor, started_at: +started_at, landing, referrer } }, fields),
+    urgent,
+  )
+}
 
 // --- hits
 
@@ -31,9 +39,9 @@ const hit = (again?: boolean): void => {
   const { href, pathname, search, hash } = location
   const address = pathname + search + (/^#[!/]/.test(hash) ? hash : '')
   if (address === shown && !again) return
-  push('hit', {
-    url: href.slice(0, 2000),
-    title: doc.title.slice(0, 300),
+  tell('hit', {
+    url: href,
+    title: doc.title,
     referrer: shown ? '' : doc.referrer,
   })
   shown = address
@@ -41,19 +49,12 @@ const hit = (again?: boolean): void => {
 
 // --- addresses of forms
 
-/** The vendors' own hosts, and those of the settings with their subdomains; a setting may name a port. */
-export const isFormHost = (host: string): boolean => {
-  const name = host.replace(/:\d+$/, '')
-  return (
-    /^[nbwyo]\d+\.(yclients\.(com|ru)|alteg\.io)$/.test(name) ||
-    config.form_hosts.some((one) => `.${/:/.test(one) ? host : name}`.slice(-one.length - 1) === `.${one}`)
-  )
-}
-
 /** The host behind an address of a form (or of any other site, for a link of class yclick); '' if it leads elsewhere. */
 const formHost = (address: string, any?: boolean): string => {
   const { protocol, host } = new URL(address, location.href)
-  return /^http/.test(protocol) && (any || (isFormHost(host) && host !== location.host)) ? host : ''
+  return /^http/.test(protocol) && (any || (isFormHost(host, config.form_hosts) && host !== location.host))
+    ? host
+    : ''
 }
 
 /** The address with a new mark, which the server is told at once. */
@@ -61,7 +62,7 @@ const marked = (address: string, how: string, any?: boolean): string => {
   const form_host = formHost(address, any)
   if (!isAllowed() || !form_host) return address
   const mark = randomId()
-  push('open', { mark, form_host, url: unmark(address).slice(0, 2000), how }, true)
+  tell('open', { mark, form_host, url: unmark(address), how }, true)
   uis()
   return decorate(address, mark)
 }
@@ -98,24 +99,38 @@ const watchWidget = (): void => {
 
 // --- links
 
+/** Marks the link among these elements; the page finds it as it was once the way in has been taken, or was not. */
+const markLink = (path: EventTarget[], how: string, lasts: number): void => {
+  for (const link of path as any[]) {
+    if (!/^a(rea)?$/i.test(link.localName)) continue
+    const before = link.getAttribute('href')
+    if (before[0] === '#') return
+    const after = marked(before, how, link.classList.contains('yclick'))
+    if (after === before) return
+    link.setAttribute('href', after)
+    soon(() => {
+      if (link.getAttribute('href') === after) link.setAttribute('href', unmark(before))
+    }, lasts)
+    return
+  }
+}
+
 const onLink = (name: string, how: string, lasts: number): void =>
   listen(win, name, (event) => {
+    if (event.type === 'auxclick' && event.button === 2) return // after its contextmenu
     wrapWidget(win.yWidget)
-    for (const link of event.composedPath()) {
-      if (!/^a(rea)?$/i.test(link.localName)) continue
-      const before = link.getAttribute('href')
-      if (before[0] === '#') return
-      const after = marked(before, how, link.classList.contains('yclick'))
-      if (after === before) return
-      link.setAttribute('href', after)
-      // The page finds its link as it was once the way in has been taken, or was not.
-      soon(() => {
-        if (link.getAttribute('href') === after)
-          link.setAttribute('href', markIn(before) ? unmark(before) : before)
-      }, lasts)
-      return
-    }
+    markLink(event.composedPath(), how, lasts)
   })
+
+// iPhones open their menu of a link after half a second of touch, and tell no page.
+let held = 0
+const onHold = (): void => {
+  listen(win, 'touchstart', (event) => {
+    const path = event.composedPath()
+    held = soon(() => markLink(path, 'touch', 60000), 300)
+  })
+  for (const name of ['touchmove', 'touchend', 'touchcancel']) listen(win, name, () => clearTimeout(held))
+}
 
 // --- frames made by hand
 
@@ -124,10 +139,11 @@ const lookAtFrames = (): void => {
   for (const frame of doc.getElementsByTagName('iframe')) {
     guard(() => {
       const address = frame.getAttribute('src')!
-      if (frames.has(frame) || /yWidget/.test(frame.className) || !formHost(address) || markIn(address))
-        return
+      if (frames.has(frame) || /yWidget/.test(frame.className) || markIn(address)) return
+      const after = marked(address, 'iframe')
+      if (after === address) return
       frames.add(frame)
-      frame.src = marked(address, 'iframe')
+      frame.src = after
     })
   }
 }
@@ -136,24 +152,34 @@ const lookAtFrames = (): void => {
 
 const onMessage = ({ data, origin, source }: MessageEvent): void => {
   const form_host = origin.replace(/.*\//, '')
-  if (!isFormHost(form_host)) return
+  if (!isFormHost(form_host, config.form_hosts)) return
   const { action, params = {} } = data
   const group = action === 'group_record_created'
   if (data.yclick) {
     for (const frame of doc.getElementsByTagName('iframe')) {
       if (frame.contentWindow === source) {
         const mark = markIn(frame.src) || markIn(marked(frame.src, 'iframe'))
-        if (mark) source!.postMessage({ yclick: 1, mark }, origin as any)
+        if (mark) source!.postMessage({ yclick: mark }, origin as any)
       }
     }
   } else if (group || action === 'booked') {
     const { companyId: company_id, appointments } = idsOf(params)
-    push('booked', { form_host, company_id, appointments, group }, true)
-  } else if (action) push('step', { form_host, name: action, params: idsOf(params) })
+    tell('booked', { form_host, company_id, appointments, group }, true)
+  } else if (action) tell('step', { form_host, name: action, params: idsOf(params) })
   else {
     for (const { company, record_id, record_hash } of data) {
       if (record_id)
-        push('record', { form_host, company_id: company.id, record_id, record_hash, via: 'message' }, true)
+        tell(
+          'record',
+          {
+            form_host,
+            company_id: company.id,
+            record_id,
+            record_hash,
+            via: 'message',
+          },
+          true,
+        )
     }
   }
 }
@@ -162,6 +188,7 @@ const onMessage = ({ data, origin, source }: MessageEvent): void => {
 
 const uis = (): void => {
   guard(() => {
+    if (!isAllowed()) return
     const api = win.Comagic
     const parts = /(?:^|; )_comagic_id\w{5}=(\d+)\.(\d+)/.exec(doc.cookie) || []
     const session_id = guard(() => api && api.getSessionId()) || parts[2]
@@ -169,15 +196,18 @@ const uis = (): void => {
     const told = `${touchVisit()[1]} ${session_id}`
     if (session_id && recall('u') !== told) {
       keep('u', told)
-      push('uis', { session_id: `${session_id}`, visitor_id: `${visitor_id || ''}` })
+      tell('uis', {
+        session_id: `${session_id}`,
+        visitor_id: `${visitor_id || ''}`,
+      })
     }
   })
 }
 
 // --- start
 
-guard(() => {
-  if (win.__yclickSite) return
+// Whatever is thrown here is caught around the whole script (build.mjs).
+if (!win.__yclickSite) {
   win.__yclickSite = 1
   start(() => {
     startQueue()
@@ -199,10 +229,17 @@ guard(() => {
     onLink('auxclick', 'click', 1000)
     onLink('contextmenu', 'context', 60000)
     onLink('dragstart', 'program', 10000)
+    onHold()
+    // The click of a link outside the document reaches no listener.
+    wrap(HTMLElement.prototype, 'click', (_, link) => {
+      if (!link.isConnected) markLink([link], 'program', 1000)
+    })
     wrap(win, 'open', (args) => {
-      if (!markIn(`${args[0]}`)) args[0] = marked(`${args[0]}`, 'program')
+      const address = `${args[0] || ''}`
+      const after = markIn(address) ? address : marked(address, 'program')
+      if (after !== address) args[0] = after
     })
     listen(win, 'message', onMessage)
     for (const ms of [0, 1000, 3000, 8000, 20000, 60000]) soon(uis, ms)
   })
-})
+}
