@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, SecretStr, field_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
 PREFIX = "YCLICK_"
 
@@ -49,7 +49,7 @@ class Settings(BaseSettings):
     uis_chat_api_url: str = Field("https://chatapi.uiscom.ru/v1.0", description="UIS Chat API")
     match_grace_s: float = Field(90, ge=0, description="How long a booking waits for the browser's report")
     reconcile_period_s: float = Field(600, gt=0, description="How often bookings are compared with the vendor's list")
-    retry_schedule_s: Annotated[tuple[float, ...], NoDecode] = Field(
+    retry_schedule_s: Annotated[tuple[Annotated[float, Field(ge=0, allow_inf_nan=False)], ...], NoDecode] = Field(
         (5, 30, 120, 600, 1800, 7200, 18000, 36000, 86400, 86400),
         description="Pauses between attempts of a job, seconds, comma-separated",
     )
@@ -59,6 +59,17 @@ class Settings(BaseSettings):
         (), description="Addresses or networks whose X-Forwarded-For is believed, comma-separated"
     )
     allow_private_egress: bool = Field(False, description="Let outgoing calls reach private addresses (tests, stand)")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003 - the base class passes it
+        init_settings: PydanticBaseSettingsSource,
+        *_: PydanticBaseSettingsSource,
+        **__: Any,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """`load_settings` alone reads the environment: a value left out or empty there means the default."""
+        return (init_settings,)
 
     @field_validator("retry_schedule_s", mode="before")
     @classmethod

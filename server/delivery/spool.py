@@ -101,8 +101,8 @@ class Spool:
                 )
             except FileNotFoundError:
                 continue  # another process drained it
-            except (OSError, ValueError, KeyError, TypeError):
-                path.rename(path.with_suffix(".unreadable"))
+            except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
+                self._put_aside(path, ".unreadable")
                 continue
             yield path, item
 
@@ -117,7 +117,14 @@ class Spool:
 
     def set_aside(self, path: Path) -> None:
         """Keeps a record nobody can place (no account has its token any more) out of the way."""
-        path.rename(path.with_suffix(".unplaced"))
+        self._put_aside(path, ".unplaced")
+
+    def _put_aside(self, path: Path, suffix: str) -> None:
+        """Under another name it takes no room of new records."""
+        with contextlib.suppress(FileNotFoundError):  # another process did it
+            size = path.stat().st_size
+            path.rename(path.with_suffix(suffix))
+            self._used = max(0, self._used - size)
 
     def _sync_folder(self) -> None:
         handle = os.open(self._folder, os.O_RDONLY)

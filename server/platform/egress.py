@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import IntEnum
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 import httpx2 as httpx
 
@@ -222,7 +222,7 @@ class Egress:
         params: Mapping[str, str] | None = None,
     ) -> Answer:
         """One call. Raises `Unavailable`, `RateLimited` or `ForbiddenAddress`; any other status is answered."""
-        host = urlsplit(url).netloc
+        host = _split(url)[0].netloc
         budget, breaker = self.budget(host), self._breakers.setdefault(host, Breaker())
         attempts = 3 if method == "GET" else 1
         for attempt in range(1, attempts + 1):
@@ -284,7 +284,7 @@ class Egress:
 
     async def _checked(self, url: str) -> tuple[str, str]:
         """The URL with the checked address in place of the name, and the Host header it stands for."""
-        parts = urlsplit(url)
+        parts, explicit_port = _split(url)
         name = parts.hostname or ""
         if parts.scheme not in ("http", "https") or not name or parts.username is not None or not url.isprintable():
             raise ForbiddenAddress("only plain http and https addresses are called")
@@ -293,9 +293,9 @@ class Egress:
         # "2130706433", "0x7f.1" and the like are addresses to some resolvers: a name has a letter in its last label.
         if not _looks_like_address(name) and not re.search(r"[a-z]", name.rstrip(".").rsplit(".", 1)[-1], re.I):
             raise ForbiddenAddress("an address in odd notation is not called")
-        address = await self._resolve(name, parts.port or (443 if parts.scheme == "https" else 80))
+        address = await self._resolve(name, explicit_port or (443 if parts.scheme == "https" else 80))
         shown = f"[{address}]" if ":" in address else address
-        port = f":{parts.port}" if parts.port else ""
+        port = f":{explicit_port}" if explicit_port else ""
         target = f"{parts.scheme}://{shown}{port}{parts.path or '/'}" + (f"?{parts.query}" if parts.query else "")
         return target, f"{name}{port}"
 
@@ -310,6 +310,15 @@ class Egress:
         if not addresses or not (self._allow_private or all(is_public(address) for address in addresses)):
             raise ForbiddenAddress("the name leads to an address that is not public")
         return addresses[0]
+
+
+def _split(url: str) -> tuple[SplitResult, int | None]:
+    """The parts of an address and its port, which the standard parser reads, and refuses, only when asked."""
+    try:
+        parts = urlsplit(url)
+        return parts, parts.port
+    except ValueError:
+        raise ForbiddenAddress("this is no address") from None
 
 
 @asynccontextmanager
@@ -329,10 +338,12 @@ def _looks_like_address(name: str) -> bool:
     return True
 
 
-_EMBEDDING = (
-    ipaddress.ip_network("64:ff9b::/96"),
-    ipaddress.ip_network("2002::/16"),
-    ipaddress.ip_network("2001::/32"),
+#: Networks of version 6 that carry an address of version 4 inside, in one way or another, and old private ones.
+_NEVER_CALLED = tuple(
+    map(
+        ipaddress.IPv6Network,
+        ("::/96", "::ffff:0:0:0/96", "64:ff9b::/96", "64:ff9b:1::/48", "2002::/16", "2001::/32", "fec0::/10"),
+    )
 )
 
 
@@ -345,7 +356,7 @@ def is_public(address: str) -> bool:
     if isinstance(parsed, ipaddress.IPv6Address):
         if parsed.ipv4_mapped:
             return is_public(str(parsed.ipv4_mapped))
-        if any(parsed in network for network in _EMBEDDING):
+        if any(parsed in network for network in _NEVER_CALLED):
             return False
     return parsed.is_global and not parsed.is_multicast
 
@@ -358,14 +369,14 @@ def retry_after(answer: Answer, *, now: datetime) -> float:
 
     Never under one second, whatever it says ("повторите через 0 секунд" was seen), nor over an hour.
     """
-    text = answer.headers.get("retry-after", "")
+    text = answer.headers.get("retry-after", "").strip()
     seconds: float | None = None
-    if text.strip().isdigit():
+    if text.isascii() and text.isdigit():
         seconds = float(text)
     elif text:
         try:
             seconds = (email.utils.parsedate_to_datetime(text) - now).total_seconds()
-        except (ValueError, TypeError):
+        except (ValueError, TypeError, OverflowError):
             seconds = None
     if seconds is None:
         found = _PROSE.search(answer.body[:4000].decode("utf-8", "replace"))

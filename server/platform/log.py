@@ -16,49 +16,59 @@ from structlog.typing import EventDict, WrappedLogger
 
 _SECRET_KEYS = re.compile(r"password|secret|token|authorization|cookie|api_?key|master_?key|phone|e_?mail", re.I)
 _SHAPES = (
+    (re.compile(r"(?i)\b((?:set-)?cookie|(?:proxy-)?authorization)(['\"]?\s*[:=]\s*)[^\n]+"), r"\1\2[secret]"),
+    (
+        re.compile(r"(?i)((?:password|secret|token|api_?key|master_?key)[\w-]*['\"]?\s*[:=]\s*['\"]?)[^\s'\"&,;]+"),
+        r"\1[secret]",
+    ),
     (re.compile(r"(?i)\b(bearer|user)\s+[\w.~+/=-]{8,}"), r"\1 [secret]"),
     (re.compile(r"(/hooks/[a-z]+/)[\w-]{8,}"), r"\1[secret]"),
     (re.compile(r"(/login/)[\w-]{8,}"), r"\1[secret]"),
-    (re.compile(r"(://[^/\s:@]+:)[^@\s/]+@"), r"\1[secret]@"),
+    (re.compile(r"(://[^/\s:@]*:)[^@\s/]+@"), r"\1[secret]@"),
     (re.compile(r"\beyJ[\w-]{8,}\.[\w-]+\.[\w-]+"), "[secret]"),
     (re.compile(r"[\w.+-]{1,64}@[\w-]{1,64}\.[\w.-]{2,64}"), "[e-mail]"),
-    (re.compile(r"(?<![\w.:-])\+?\d(?:[\s()-]{0,2}\d){9,14}(?![\w.:-])"), "[phone]"),
+    # Not inside a word, a moment, a fraction or an id: those go on with a digit behind "-", ":" or ".".
+    (re.compile(r"(?<!\w)(?<!\w-)(?<!\d[.:])\+?\d(?:[\s()-]{0,2}\d){9,14}(?!\w|[.:-]\d)"), "[phone]"),
 )
 _LONGEST_TEXT = 2000
+_BESIDE_THE_CUT = 500  # what is read beyond a cut, so that a secret is known whole before half of it falls away
 _SHOWN_SECRET_KEYS = frozenset({"tokens", "token_kind"})
 
 
 def redact(text: str) -> str:
     """The text without what looks like a secret, a phone or an e-mail; cut to 2,000 characters."""
     # The end of a traceback says more than its beginning.
-    text = (
-        text[:_LONGEST_TEXT]
-        if len(text) <= _LONGEST_TEXT or "Traceback" not in text[:60]
-        else text[-4 * _LONGEST_TEXT :]
-    )
+    if len(text) > _LONGEST_TEXT and "Traceback" in text[:60]:
+        return _without_secrets(text[-4 * _LONGEST_TEXT - _BESIDE_THE_CUT :])[-4 * _LONGEST_TEXT :]
+    return _without_secrets(text[: _LONGEST_TEXT + _BESIDE_THE_CUT])[:_LONGEST_TEXT]
+
+
+def _without_secrets(text: str) -> str:
     for pattern, replacement in _SHAPES:
         text = pattern.sub(replacement, text)
     return text
 
 
 def _clean(key: str, value: Any, depth: int = 0) -> Any:
-    if _SECRET_KEYS.search(key) and key not in _SHOWN_SECRET_KEYS and isinstance(value, (str, bytes)) and value:
+    if value is None or isinstance(value, bool):
+        return value
+    if _SECRET_KEYS.search(key) and key not in _SHOWN_SECRET_KEYS and value:
         return "[secret]"
     if isinstance(value, str):
         return redact(value)
     if isinstance(value, bytes):
         return f"<{len(value)} bytes>"
     if depth < 4 and isinstance(value, Mapping):
-        return {str(k): _clean(str(k), v, depth + 1) for k, v in value.items()}
+        return {redact(str(k)): _clean(str(k), v, depth + 1) for k, v in value.items()}
     if depth < 4 and isinstance(value, (list, tuple)):
         return [_clean(key, item, depth + 1) for item in value[:50]]
-    if value is None or isinstance(value, (bool, int, float)):
+    if isinstance(value, (int, float)):
         return value
     return redact(str(value))
 
 
 def _redaction(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
-    return {key: _clean(key, value) for key, value in event.items()}
+    return {redact(key): _clean(key, value) for key, value in event.items()}
 
 
 def configure_log(*, level: str, form: str) -> None:

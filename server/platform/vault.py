@@ -44,7 +44,7 @@ class Vault:
             raise VaultError("sealed with a key this server does not have")
         try:
             return key.decrypt(bytes(sealed[4:16]), bytes(sealed[16:]), _binding(account_id, field))
-        except InvalidTag:
+        except (InvalidTag, ValueError):  # ValueError: cut off within its nonce or tag
             raise VaultError("a sealed value does not belong to this row or is damaged") from None
 
 
@@ -64,7 +64,11 @@ def load_vault(master_key: str, data_dir: Path) -> Vault:
     data_dir.mkdir(parents=True, exist_ok=True)
     if not path.exists():
         _make_key(path)
-    return Vault(base64.b64decode(path.read_text()))
+    try:
+        return Vault(base64.b64decode(path.read_bytes().strip(), validate=True))
+    except (ValueError, VaultError):
+        # Never replaced: what was sealed with the key that stood here could not be opened any more.
+        raise VaultError(f"{path} holds no key of 32 bytes in base64; put the right one back") from None
 
 
 def _make_key(path: Path) -> None:
