@@ -25,7 +25,11 @@ def new_id() -> uuid.UUID:
 
 def random_text(length: int) -> str:
     """Random letters and digits; 22 of them carry 130 bits."""
-    return "".join(secrets.choice(_ALPHABET) for _ in range(length))
+    text = ""
+    while len(text) < length:
+        # Bytes that would make some letters likelier than others are left out.
+        text += "".join(_ALPHABET[byte % 62] for byte in secrets.token_bytes(length + 8) if byte < 248)
+    return text[:length]
 
 
 def digest(token: str) -> bytes:

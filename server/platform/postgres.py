@@ -63,8 +63,11 @@ async def _init_connection(connection: asyncpg.Connection[asyncpg.Record]) -> No
     )
 
 
+_as_text = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
+
+
 def _dump_jsonb(value: Any) -> bytes:
-    return b"\x01" + json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
+    return b"\x01" + _as_text(value).encode()
 
 
 def _load_jsonb(data: bytes) -> Any:

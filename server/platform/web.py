@@ -197,7 +197,9 @@ class ClientAddress:
         return (local or self._trusts(peer)) and "X-Forwarded-For" not in request.headers
 
     def _trusts(self, text: str) -> bool:
-        return _is_address(text) and any(ipaddress.ip_address(text) in network for network in self._trusted)
+        if not self._trusted or not _is_address(text):
+            return False
+        return any(ipaddress.ip_address(text) in network for network in self._trusted)
 
 
 def _is_address(text: str) -> bool:
@@ -231,6 +233,8 @@ async def read_body(request: web.Request, limit: int) -> bytes | None:
     """The body, or None when it is larger than `limit` bytes (the rest is then left unread)."""
     if request.content_length is not None and request.content_length > limit:
         return None
+    if request.content_length is not None and "Content-Encoding" not in request.headers:
+        return await request.read()
     chunks, size = [], 0
     async for chunk in request.content.iter_chunked(65536):
         size += len(chunk)

@@ -82,6 +82,7 @@ class Collector:
         if self._task:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
+        self._fail(self._take()[1], ConnectionError("the server stops"))
 
     async def store(self, hits: list[NewHit]) -> None:
         """Durable when it returns; raises `Full`, or the database's error when nothing was kept."""
@@ -92,41 +93,48 @@ class Collector:
         done = self._done
         self._rows.extend(hits)
         self._wake.set()
-        # Shielded: one impatient caller must not cancel what the others wait for.
-        await asyncio.wait_for(asyncio.shield(done), self._patience_s)
+        # Shielded: one caller that goes away must not cancel what the others wait for. The flush has its time limits.
+        await asyncio.shield(done)
 
     async def _run(self) -> None:
         while True:
             await self._wake.wait()
+            self._wake.clear()
             try:
                 async with self._pool.acquire(timeout=self._patience_s) as conn:
-                    # Kept while events keep coming: giving a connection back and taking it again costs two round trips.
-                    while self._rows:
-                        await self._flush_waiting(conn)
-                self._wake.clear()
+                    # Kept while events keep coming: giving it back and taking it again costs round trips.
+                    while self._rows and await self._flushed(conn):
+                        pass
             except Exception as error:
-                rows, done = self._take()
-                if rows and done is not None:
-                    done.set_exception(error)
-                    done.exception()
-                self._wake.clear()
+                self._fail(self._take()[1], error)
+            if self._rows:
+                self._wake.set()
 
     def _take(self) -> tuple[list[NewHit], asyncio.Future[None] | None]:
         taken = self._rows, self._done
         self._rows, self._done = [], None
         return taken
 
-    async def _flush_waiting(self, conn: Conn) -> None:
+    @staticmethod
+    def _fail(done: asyncio.Future[None] | None, error: Exception) -> None:
+        if done is not None and not done.done():
+            done.set_exception(error)
+            done.exception()  # the waiters may be gone
+
+    async def _flushed(self, conn: Conn) -> bool:
+        """Whether what was waiting is stored now; those who wait for it are told either way."""
         rows, done = self._take()
-        assert done is not None
         try:
             await self._flush(conn, rows)
         except BaseException as error:
-            done.set_exception(error if isinstance(error, Exception) else ConnectionError("the server is stopping"))
-            done.exception()
-            raise
+            self._fail(done, error if isinstance(error, Exception) else ConnectionError("the server stops"))
+            if not isinstance(error, Exception):
+                raise
+            return False
+        assert done is not None
         done.set_result(None)
         await self._bus.publish(HITS_TOPIC)
+        return True
 
     async def _flush(self, conn: Conn, rows: list[NewHit]) -> None:
         batches: dict[UUID, tuple[UUID, int]] = {}
@@ -149,5 +157,6 @@ class Collector:
             [row.bot for row in rows],
             [None if row.visit is None else _as_text(row.visit) for row in rows],
             [_as_text(row.payload) for row in rows],
+            timeout=self._patience_s,
         )
         metrics.FLUSH_ROWS.observe(len(rows))

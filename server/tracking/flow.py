@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
@@ -152,13 +153,18 @@ def _describe(visit: VisitUpdate, description: dict[str, Any], around: Surroundi
 
 
 def source_of_visit(landing: str, referrer: str, around: Surroundings) -> Source:
-    return classify(
-        landing,
-        referrer,
-        own_hosts=[site.domain for site in around.sites],
-        form_hosts=around.account.script.form_hosts,
-        excluded_referrers=around.account.script.excluded_referrers,
-    )
+    script = around.account.script
+    return _classified(
+        landing, referrer, tuple(site.domain for site in around.sites), tuple(script.form_hosts),
+        tuple(script.excluded_referrers),
+    )  # fmt: skip
+
+
+@lru_cache(maxsize=5_000)  # every event of a visit describes it anew
+def _classified(
+    landing: str, referrer: str, own: tuple[str, ...], forms: tuple[str, ...], excluded: tuple[str, ...]
+) -> Source:
+    return classify(landing, referrer, own_hosts=own, form_hosts=forms, excluded_referrers=excluded)
 
 
 # --- form events: the evidence of matching
