@@ -15,13 +15,41 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.bench import collector, crowded_match, exact_match, rate, webhook
+from tests.bench import (
+    collector,
+    crowded_match,
+    exact_match,
+    growth,
+    journal,
+    processes,
+    rate,
+    recalculation,
+    restart,
+    script,
+    snippets,
+    start,
+    webhook,
+)
 from tests.bench.report import Figure, table
 from tests.bench.scale import FULL, QUICK, Scale
 
 BENCHMARKS: dict[str, Callable[[Scale], list[Figure]]] = {
     module.__name__.rpartition(".")[2]: module.bench
-    for module in (collector, rate, webhook, exact_match, crowded_match)
+    for module in (
+        collector,
+        rate,
+        webhook,
+        script,
+        processes,
+        exact_match,
+        crowded_match,
+        recalculation,
+        journal,
+        growth,
+        start,
+        restart,
+        snippets,
+    )
 }
 
 

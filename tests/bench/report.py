@@ -100,7 +100,11 @@ def _row(figure: Figure) -> tuple[str, ...]:
     )  # fmt: skip
 
 
+def thousands(value: float) -> str:
+    return f"{value:,.0f}".replace(",", " ")
+
+
 def _number(value: float) -> str:
     if value >= 1000:
-        return f"{value:,.0f}".replace(",", " ")
+        return thousands(value)
     return f"{value:.3g}" if value >= 1 else f"{value:.3f}"
