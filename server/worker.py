@@ -15,6 +15,8 @@ from uuid import UUID
 from server import vendors
 from server.accounts.lookup import Lookup
 from server.accounts.store import account_of_hook
+from server.bookings import backfill, reconcile
+from server.bookings import catching_up_store as catching_up
 from server.bookings import flow as bookings
 from server.delivery import inbox, outbox, retention
 from server.delivery.inbox import Handle
@@ -23,6 +25,7 @@ from server.delivery.spool import Spool
 from server.leads import flow as leads
 from server.matching import flow as matching
 from server.platform import metrics
+from server.platform.budget import Priority
 from server.platform.bus import Bus, Subscription
 from server.platform.clock import utc_now
 from server.platform.egress import Unauthorized
@@ -37,6 +40,8 @@ from server.yclients.phones import phone_e164
 _log = logger(__name__)
 JOBS_TOPIC = "jobs"
 LEADS_TOPIC = "leads"
+BACKFILL_TOPIC = "backfill"
+NOT_CONNECTED = "the account is not connected; run `yclick account connect yclients ACCOUNT`"
 _LOOK_EVERY_S = 0.5
 _JOBS_AT_ONCE = 8
 _ALIVE_LOCK = 0x79636C6976650  # "yclive": held by every living worker
@@ -61,7 +66,7 @@ class Worker:
         self._parts = parts
         self._tasks: list[asyncio.Task[None]] = []
         self._may_claim = asyncio.Event()
-        self._vendors = vendors.Vendors(parts.settings, parts.vault)
+        self._vendors = vendors.Vendors(parts.settings, parts.vault, parts.pool)
         self.handlers: dict[str, Handle] = {"yclients": self._take_yclients, "uis": self._keep}
         self._jobs: dict[str, outbox.Run] = {
             bookings.CHANGED_JOB: self._booking_changed,
@@ -75,6 +80,8 @@ class Worker:
             "inbox": self._loop(INBOX_TOPIC, self._inbox),
             "jobs": self._loop(JOBS_TOPIC, self._run_jobs),
             "upkeep": self._loop("upkeep", self._upkeep, every_s=1.0),
+            "reconcile": self._loop("reconcile", self._reconcile, every_s=1.0),
+            "backfill": self._loop(BACKFILL_TOPIC, self._backfill, every_s=2.0),
         }
         self._tasks = [asyncio.create_task(loop, name=f"worker-{name}") for name, loop in loops.items()]
         self._tasks.append(asyncio.create_task(self._stand_for_life(), name="worker-alive"))
@@ -88,10 +95,10 @@ class Worker:
     # --- what a dead worker had claimed
 
     async def _stand_for_life(self) -> None:
-        """Holds a lock for as long as this worker lives. Who starts and finds it free takes what the dead had claimed.
+        """Holds a lock for as long as this worker lives. Who finds it free takes what the dead had claimed.
 
-        So after a crash of the only worker its bodies and jobs go on at once. While others live, the end of a lease
-        alone shows that its holder is gone.
+        So after a crash of the only worker, or of the database under it, bodies and jobs go on at once. While others
+        live, the end of a lease alone shows that its holder is gone.
         """
         while True:
             with contextlib.suppress(*DATABASE_AWAY):
@@ -102,9 +109,11 @@ class Worker:
     async def _stand_connected(self) -> None:
         gone = asyncio.Event()
         async with self._parts.pool.acquire() as conn:
-            if not self._may_claim.is_set() and await conn.fetchval("select pg_try_advisory_lock($1)", _ALIVE_LOCK):
+            if await conn.fetchval("select pg_try_advisory_lock($1)", _ALIVE_LOCK):
                 freed = await inbox.release_claimed(self._parts.pool, now=utc_now())
-                freed += await outbox.reap(self._parts.pool, now=utc_now() + timedelta(days=1))
+                # A job of ours may outlive a lost connection: it waits for a vendor. Only a new worker has none.
+                if not self._may_claim.is_set():
+                    freed += await outbox.reap(self._parts.pool, now=utc_now() + timedelta(days=1))
                 if freed:
                     _log.info("worker.took_over", number=freed)
                 await conn.execute("select pg_advisory_lock_shared($1)", _ALIVE_LOCK)
@@ -179,26 +188,74 @@ class Worker:
         """UIS notifications are kept and shown; nothing acts on them before their integrations are switched on."""
         return inbox.Outcome("kept")
 
-    # --- reading by API: backfill, reconcile
+    # --- catching up: what webhooks never told, and past months
 
-    async def pull(
-        self, account_id: UUID, *, since: datetime, by_creation: bool, dry_run: bool
-    ) -> AsyncIterator[tuple[int, bool]]:
-        """Every booking the vendor names, with whether it was new or changed here; (company id, stored)."""
+    async def _reconcile(self) -> int:
+        """One due branch; answers whether there was one."""
+        now, period_s = utc_now(), self._parts.settings.reconcile_period_s
+        due = await catching_up.claim_due(
+            self._parts.pool, now=now, lease_until=now + reconcile.LEASE, period_s=period_s
+        )
+        if due is None:
+            return 0
+        known = await self._parts.lookup.known(due.account_id)
+        branch = next((one for one in known.branches if one.branch_id == due.branch_id), None) if known else None
+        source = await self._vendors.booking_source(self._parts.pool, due.account_id, Priority.RECONCILE)
+        if known is None or branch is None or source is None:
+            return 0
+        found = await reconcile.reconcile_branch(
+            self._parts.pool, source, self._vendors.taker(known), branch, due, now=now, period_s=period_s
+        )
+        if found and found.missed:
+            await self._parts.bus.publish(JOBS_TOPIC)
+        return 1
+
+    async def _backfill(self) -> int:
+        """One page of the backfill that waits longest; answers whether there was one."""
+        now = utc_now()
+        job = await catching_up.claim_backfill(self._parts.pool, now=now, lease_until=now + backfill.LEASE)
+        return 0 if job is None else await self.backfill_step(job)
+
+    async def backfill_step(self, job: catching_up.Backfill) -> int:
+        known = await self._parts.lookup.known(job.account_id)
+        source = await self._vendors.booking_source(self._parts.pool, job.account_id, Priority.BACKFILL)
+        if known is None or source is None:
+            again = utc_now() + timedelta(minutes=5)
+            await catching_up.put_off(self._parts.pool, job, next_at=again, error=NOT_CONNECTED)
+            return 0
+        await backfill.step(self._parts.pool, source, self._vendors.taker(known), known.branches, job, now=utc_now())
+        await self._parts.bus.publish(JOBS_TOPIC)
+        return 1
+
+    async def count_created(self, account_id: UUID, *, since: datetime) -> int | None:
+        """How many bookings a backfill would read; None when the vendor does not say."""
         known = await self._parts.lookup.known(account_id)
-        client = await self._vendors.yclients(self._parts.pool, account_id)
-        if known is None or client is None:
-            raise Unauthorized("the account is not connected; run `yclick account connect yclients ACCOUNT`")
+        source = await self._vendors.booking_source(self._parts.pool, account_id, Priority.OPERATOR)
+        if known is None or source is None:
+            raise Unauthorized(NOT_CONNECTED)
+        counts = [await source.count_created(branch, since.date(), utc_now().date()) for branch in known.branches]
+        return None if None in counts else sum(number for number in counts if number)
+
+    async def look_now(self, account_id: UUID, *, back: timedelta, dry_run: bool) -> AsyncIterator[tuple[int, bool]]:
+        """Reads what changed in the last time at once, for the command line: (company id, whether it was new here)."""
+        known = await self._parts.lookup.known(account_id)
+        source = await self._vendors.booking_source(self._parts.pool, account_id, Priority.OPERATOR)
+        if known is None or source is None:
+            raise Unauthorized(NOT_CONNECTED)
+        take = self._vendors.taker(known)
         for branch in known.branches:
-            wanted = {"start_date": f"{since:%Y-%m-%d}"} if by_creation else {"changed_after": since}
-            async for record in client.iterate_records(branch.company_id, with_deleted=True, **wanted):
-                async with self._parts.pool.acquire() as conn:
-                    transaction = conn.transaction()
-                    await transaction.start()
-                    result = await self._vendors.take(conn, known, branch, record, now=utc_now())
-                    # A dry run does everything and takes it back, so that its count cannot differ.
-                    await (transaction.rollback() if dry_run else transaction.commit())
-                yield branch.company_id, result == "stored"
+            number, last = 1, False
+            while not last:
+                page = await source.changed(branch, utc_now() - back, number)
+                for item in page.items:
+                    async with self._parts.pool.acquire() as conn:
+                        transaction = conn.transaction()
+                        await transaction.start()
+                        result = await take(conn, branch, item, utc_now())
+                        # A dry run does everything and takes it back, so that its count cannot differ.
+                        await (transaction.rollback() if dry_run else transaction.commit())
+                    yield branch.company_id, result == "stored"
+                number, last = number + 1, page.last
 
     # --- jobs
 

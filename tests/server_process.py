@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import json
 import os
 import shutil
@@ -13,12 +15,14 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from server.platform.embedded import die_with_parent
+from server.platform.embedded import EmbeddedPostgres, die_with_parent
 
 ROOT = Path(__file__).resolve().parent.parent
+T = TypeVar("T")
 
 
 def free_port() -> int:
@@ -64,6 +68,9 @@ class ServerProcess:
     def log(self) -> str:
         return (self.folder / "server.log").read_text("utf-8", "replace")
 
+    def ready(self) -> bool:
+        return self._ready()
+
     def kill(self) -> None:
         assert self.process
         self.process.send_signal(signal.SIGKILL)
@@ -86,9 +93,9 @@ class ServerProcess:
             text=True, timeout=60, input=given, check=False,
         )  # fmt: skip
 
-    def account(self, *arguments: str) -> dict[str, Any]:
+    def account(self, *arguments: str, name: str = "Salon") -> dict[str, Any]:
         done = self.command(
-            "account", "create", "--name", "Salon", "--site", "salon.test", "--branch", "4564", "--json", *arguments
+            "account", "create", "--name", name, "--site", "salon.test", "--branch", "4564", "--json", *arguments
         )
         assert done.returncode == 0, done.stderr
         made: dict[str, Any] = json.loads(done.stdout)
@@ -108,6 +115,77 @@ class ServerProcess:
             found += page["data"]
             cursor = page["next_cursor"]
         return found
+
+
+class Database:
+    """A PostgreSQL that is not the server's own: it can be stopped, frozen and brought back while the server runs."""
+
+    def __init__(self) -> None:
+        self._folder = Path(tempfile.mkdtemp(prefix="yclick-database-"))
+        self._folder.chmod(0o755)
+        self._cluster = EmbeddedPostgres(self._folder / "data", owner="command")
+        self.dsn = asyncio.run(self._cluster.start())
+
+    def stop(self) -> None:
+        asyncio.run(self._cluster.stop())
+
+    def back(self) -> None:
+        assert asyncio.run(self._cluster.start()) == self.dsn
+
+    def freeze(self) -> None:
+        """All its processes stand still: connections stay open and nothing answers."""
+        self._signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        self._signal(signal.SIGCONT)
+
+    def clean(self) -> None:
+        self.thaw()
+        self.stop()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _signal(self, number: int) -> None:
+        parent = self._cluster.pid
+        if parent is None:
+            return
+        family = [parent, *children_of(parent)]
+        for pid in family:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, number)
+
+
+def children_of(parent: int) -> list[int]:
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError, IndexError):
+            if int(stat.read_text().rsplit(")", 1)[1].split()[1]) == parent:
+                found.append(int(stat.parent.name))
+    return found
+
+
+def wait_for(look: Callable[[], T], *, within_s: float = 30) -> T:
+    """Polls until `look` answers something true; fails with its last answer. A refused connection counts as not yet."""
+    deadline = time.monotonic() + within_s
+    while True:
+        answer: T | str
+        try:
+            answer = look()
+            if answer:
+                return answer
+        except OSError as error:
+            answer = repr(error)
+        assert time.monotonic() < deadline, f"did not come true; last answer: {answer!r}"
+        time.sleep(0.05)
+
+
+def ask(url: str, body: bytes | None = None, *, timeout: float = 20, **headers: str) -> tuple[int, Any, bytes]:
+    """Status, headers and body of an answer, whatever its status."""
+    wanted = urllib.request.Request(url, data=body, headers={"User-Agent": "Mozilla/5.0 X11 Chrome/156", **headers})
+    try:
+        with urllib.request.urlopen(wanted, timeout=timeout) as answer:
+            return answer.status, answer.headers, answer.read()
+    except urllib.error.HTTPError as error:
+        return error.code, error.headers, error.read()
 
 
 def post(url: str, body: bytes, *, timeout: float = 10) -> int:

@@ -6,11 +6,12 @@ known account can still be told from a guess.
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 from uuid import UUID
 
 from server.accounts import flow, store
@@ -19,6 +20,7 @@ from server.platform.ids import digest
 from server.platform.postgres import DATABASE_AWAY, Conn, Pool
 from server.platform.vault import Vault
 
+_PATIENCE_S = 1.0
 K = TypeVar("K")
 V = TypeVar("V")
 
@@ -29,14 +31,18 @@ class Remembered(Generic[K, V]):
     def __init__(self, *, life_s: float, none_life_s: float = 2.0, limit: int = 20_000) -> None:
         self._life_s, self._none_life_s, self._limit = life_s, none_life_s, limit
         self._known: dict[K, tuple[float, V | None]] = {}
+        self._away_until = 0.0
 
     async def get(self, key: K, find: Callable[[], Awaitable[V | None]]) -> V | None:
         known = self._known.get(key)
         if known and known[0] > time.monotonic():
             return known[1]
         try:
+            if self._away_until > time.monotonic():
+                raise TimeoutError("the database did not answer a moment ago")
             value = await find()
         except DATABASE_AWAY:
+            self._away_until = max(self._away_until, time.monotonic() + _PATIENCE_S)
             if known and known[1] is not None:
                 return known[1]
             raise
@@ -48,6 +54,20 @@ class Remembered(Generic[K, V]):
 
     def forget(self) -> None:
         self._known.clear()
+
+
+async def _soon(find: Callable[[], Coroutine[Any, Any, V | None]]) -> V | None:
+    """What `find` answers in time. A database that hangs is as good as gone: whoever asks here has a sender waiting.
+
+    The question is left to end by itself: giving its connection back takes a hanging database time as well.
+    """
+    asked = asyncio.create_task(find())
+    done, _ = await asyncio.wait((asked,), timeout=_PATIENCE_S)
+    if not done:
+        asked.cancel()
+        asked.add_done_callback(lambda task: task.cancelled() or task.exception())
+        raise TimeoutError("the database does not answer")
+    return asked.result()
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +97,7 @@ class Lookup:
             async with self._pool.acquire(timeout=2) as conn:
                 return await store.script_key(conn, key)
 
-        return await self._script_keys.get(key, find)
+        return await self._script_keys.get(key, lambda: _soon(find))
 
     async def account_of_hook(self, vendor: str, token: str, now: datetime) -> UUID | None:
         """Looked up by hash, so that timing tells nothing of how much of a guess was right."""
@@ -90,7 +110,7 @@ class Lookup:
                     await store.touch_hook_token(conn, account_id, token_hash, now)
                 return account_id
 
-        return await self._hooks.get((vendor, token_hash), find)
+        return await self._hooks.get((vendor, token_hash), lambda: _soon(find))
 
     async def account_of_api_token(self, token: str) -> UUID | None:
         token_hash = digest(token)
@@ -99,16 +119,16 @@ class Lookup:
             async with self._pool.acquire(timeout=2) as conn:
                 return await store.account_of_api_token(conn, token_hash)
 
-        return await self._api_tokens.get(token_hash, find)
+        return await self._api_tokens.get(token_hash, lambda: _soon(find))
 
     async def known(self, account_id: AccountId, conn: Conn | None = None) -> Known | None:
         async def find() -> Known | None:
-            if conn is not None:
-                return await self._load(conn, account_id)
             async with self._pool.acquire(timeout=2) as own:
                 return await self._load(own, account_id)
 
-        return await self._accounts.get(account_id, find)
+        if conn is not None:
+            return await self._accounts.get(account_id, lambda: self._load(conn, account_id))
+        return await self._accounts.get(account_id, lambda: _soon(find))
 
     async def _load(self, conn: Conn, account_id: AccountId) -> Known | None:
         account = await flow.load_account(conn, self._vault, account_id)
