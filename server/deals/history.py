@@ -92,11 +92,12 @@ def stage_history(
             moves[0] = replace(moves[0], at=created)
         else:
             moves.insert(0, Step(waiting, BookingStatus.WAITING, created, None))
-    status = moves[-1].status
+    latest = moves[-1]
     kept, withheld = _allowed(moves, rules.backward)
+    kept[-1] = replace(kept[-1], amount=latest.amount)
     if rules.skipped == "filled":
         kept = _filled(kept, funnel, created)
-    return History(created, tuple(_spaced(kept, created)), tuple(withheld), status)
+    return History(created, tuple(_spaced(kept, created)), tuple(withheld), latest.status)
 
 
 def _moves(tellings: Iterable[Telling], now_stands: Telling, funnel: Funnel) -> list[Step]:
