@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
 import json
 import sys
 from datetime import timedelta
@@ -12,15 +13,18 @@ from uuid import UUID
 from server.accounts import flow, store
 from server.accounts.lookup import Lookup
 from server.accounts.model import ScriptSettings
+from server.bookings import backfill
+from server.bookings import catching_up_store as catching_up
+from server.bookings.source import SourceAway, SourceRefused
 from server.delivery import inbox
 from server.delivery.spool import Spool
 from server.platform.bus import MemoryBus
 from server.platform.clock import utc_now
-from server.platform.egress import VendorError
+from server.platform.egress import Unauthorized
 from server.platform.postgres import Conn, Pool, open_pool
 from server.platform.vault import load_vault
 from server.settings import Settings
-from server.worker import Parts, Worker
+from server.worker import NOT_CONNECTED, Parts, Worker
 
 DEFAULT_ZONE = "Europe/Moscow"
 
@@ -144,13 +148,11 @@ async def operate(settings: Settings, dsn: str, arguments: argparse.Namespace) -
         try:
             if arguments.operation == "replay":
                 return await _replay(pool, worker, account_id, dry_run=arguments.dry_run)
-            since = (
-                timedelta(days=arguments.days)
-                if arguments.operation == "backfill"
-                else timedelta(hours=arguments.hours)
-            )
-            return await _pull(worker, account_id, since, arguments.operation, dry_run=arguments.dry_run)
-        except VendorError as error:
+            if arguments.operation == "reconcile":
+                back = timedelta(hours=arguments.hours)
+                return await _look(worker, account_id, back, dry_run=arguments.dry_run)
+            return await _backfill(pool, worker, account_id, timedelta(days=arguments.days), dry_run=arguments.dry_run)
+        except (SourceAway, SourceRefused, Unauthorized) as error:
             _complain(f"YCLIENTS: {error}")
             return 1
         finally:
@@ -175,21 +177,55 @@ async def _replay(pool: Pool, worker: Worker, account_id: UUID, *, dry_run: bool
     return 0
 
 
-async def _pull(worker: Worker, account_id: UUID, back: timedelta, name: str, *, dry_run: bool) -> int:
-    """Reads bookings by API and takes those the server does not have in that state."""
+async def _look(worker: Worker, account_id: UUID, back: timedelta, *, dry_run: bool) -> int:
+    """Reads what changed lately by API and takes what the server does not have in that state."""
     read = 0
     missed = 0
-    async for company_id, stored in worker.pull(
-        account_id, since=utc_now() - back, by_creation=name == "backfill", dry_run=dry_run
-    ):
+    async for company_id, stored in worker.look_now(account_id, back=back, dry_run=dry_run):
         read += 1
         missed += stored
         if sys.stderr.isatty() and read % 20 == 0:
-            sys.stderr.write(f"\r{name}: branch {company_id}, {read} read, {missed} new or changed ")
+            sys.stderr.write(f"\rreconcile: branch {company_id}, {read} read, {missed} new or changed ")
     if sys.stderr.isatty():
         sys.stderr.write("\n")
     _say(f"{read} bookings read, {missed} {'would be' if dry_run else 'were'} new or changed")
     return 0
+
+
+async def _backfill(pool: Pool, worker: Worker, account_id: UUID, back: timedelta, *, dry_run: bool) -> int:
+    """Reads past months in, here and now; one begun before (here or in the cabinet) goes on where it was."""
+    async with pool.acquire() as conn:
+        branches = tuple(await store.branches(conn, account_id))
+        since = utc_now() - back
+        if dry_run:
+            number = await worker.count_created(account_id, since=since)
+            _say(
+                "the vendor does not say how many bookings there are"
+                if number is None
+                else f"{number} bookings to read"
+            )
+            return 0
+        try:
+            await backfill.start(conn, account_id, branches, since=since, now=utc_now())
+        except backfill.AlreadyRunning:
+            _say("a backfill of this account has not ended; it goes on where it was")
+    while True:
+        now = utc_now()
+        job = await catching_up.claim_backfill(pool, now=now, lease_until=now + backfill.LEASE, account_id=account_id)
+        if job is not None:
+            await worker.backfill_step(job)
+        async with pool.acquire() as conn:
+            state = (await catching_up.backfills(conn, account_id, limit=1))[0]
+        _progress(state.slice, state.slices)
+        if state.state != "running":
+            _say(f"{state.state}: {state.read} bookings read, {state.stored} new or changed")
+            return 0 if state.state == "done" else 1
+        if job is None or state.last_error:
+            if state.last_error:
+                _complain(f"YCLIENTS: {state.last_error}")
+                if state.last_error == NOT_CONNECTED:
+                    return 1
+            await asyncio.sleep(min(5.0, max(0.2, (state.next_at - utc_now()).total_seconds())))
 
 
 def _progress(done: int, whole: int) -> None:

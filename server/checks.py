@@ -9,8 +9,9 @@ from collections.abc import Awaitable, Callable
 import asyncpg
 
 from server.app import database, places
+from server.platform.budget import Priority
 from server.platform.bus import RedisBus, open_bus
-from server.platform.egress import Egress, Priority, VendorError
+from server.platform.egress import Egress, VendorError
 from server.platform.postgres import refuse_unsafe
 from server.platform.vault import load_vault
 from server.settings import Settings, masked

@@ -113,10 +113,15 @@ async def list_records(request: web.Request) -> web.Response:
     if query.get("with_deleted") != "1":
         found = [record for record in found if not record["deleted"]]
     if after := query.get("changed_after"):
-        moment = datetime.fromisoformat(after).replace(tzinfo=ZoneInfo("UTC"))
+        # By which clock the vendor reads this time is not stated: a switch.
+        zone = company.timezone if request.app[STAND].switches.changed_after_zone == "branch" else "UTC"
+        moment = datetime.fromisoformat(after).replace(tzinfo=ZoneInfo(zone))
         found = [
             record for record in found if datetime.strptime(record["last_change_date"], "%Y-%m-%dT%H:%M:%S%z") >= moment
         ]
+    for name, keeps in (("c_start_date", str.__ge__), ("c_end_date", str.__le__)):
+        if day := query.get(name):
+            found = [record for record in found if keeps(record["create_date"][:10], day)]
     page, count = int(query.get("page", 1)), int(query.get("count", 50))
     return _answer(request, found[(page - 1) * count : page * count], meta={"page": page, "total_count": len(found)})
 

@@ -59,6 +59,7 @@ class Switches:
     # REST
     rest_fault: str = ""  # 429, html, hang, 500, 401
     rest_limit: bool = False
+    changed_after_zone: str = "branch"  # branch, utc
     retry_after: str = ""
 
 

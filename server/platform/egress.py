@@ -12,18 +12,17 @@ import ipaddress
 import re
 import socket
 import time
-from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from enum import IntEnum
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
 import httpx2 as httpx
 
 from server.platform import metrics
+from server.platform.budget import Budgets, Priority
 from server.platform.log import redact
 
 
@@ -63,15 +62,6 @@ class ForbiddenAddress(VendorError):
     """An address we never call: not http(s), or not public."""
 
 
-class Priority(IntEnum):
-    """Who goes first when the budget is short."""
-
-    OPERATOR = 0
-    WEBHOOK = 1
-    RECONCILE = 2
-    BACKFILL = 3
-
-
 @dataclass(frozen=True, slots=True)
 class Answer:
     status: int
@@ -85,85 +75,6 @@ class Limits:
     connect_s: float = 5.0
     total_s: float = 15.0
     body_bytes: int = 16 * 1024 * 1024
-
-
-# --- the budget of one vendor, shared by all accounts of this process
-
-
-@dataclass(slots=True)
-class _Wish:
-    priority: Priority
-    account: str
-    order: int
-    ready: asyncio.Future[None] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
-
-
-class Budget:
-    """Sliding windows (200 calls a minute, 5 a second at YCLIENTS), by class, then fairly by account.
-
-    `now` and `sleep` may be replaced, so that a test runs hours in a moment.
-    """
-
-    def __init__(
-        self,
-        windows: tuple[tuple[int, float], ...] = ((200, 60.0), (5, 1.0)),
-        *,
-        now: Callable[[], float] = time.monotonic,
-        sleep: Callable[[float], Any] = asyncio.sleep,
-    ) -> None:
-        self._windows = windows
-        self._now, self._sleep = now, sleep
-        self._spent: deque[float] = deque()
-        self._wishes: list[_Wish] = []
-        self._served: dict[str, int] = {}
-        self._paused_until = 0.0
-        self._counter = 0
-        self._task: asyncio.Task[None] | None = None
-
-    async def take(self, priority: Priority, account: str) -> None:
-        """Returns when this call may be made."""
-        self._counter += 1
-        wish = _Wish(priority, account, self._counter)
-        self._wishes.append(wish)
-        if self._task is None or self._task.done():
-            self._task = asyncio.create_task(self._serve(), name="egress-budget")
-        try:
-            await wish.ready
-        except asyncio.CancelledError:
-            if wish in self._wishes:
-                self._wishes.remove(wish)
-            raise
-
-    def pause(self, seconds: float) -> None:
-        """The vendor asked for a pause: nobody calls before it ends."""
-        self._paused_until = max(self._paused_until, self._now() + seconds)
-
-    async def _serve(self) -> None:
-        while self._wishes:
-            wait_s = self._wait()
-            if wait_s > 0:
-                await self._sleep(wait_s)
-                continue
-            wish = min(self._wishes, key=lambda wish: (wish.priority, self._served.get(wish.account, 0), wish.order))
-            self._wishes.remove(wish)
-            self._served[wish.account] = self._served.get(wish.account, 0) + 1
-            if not self._wishes:
-                self._served.clear()  # nobody waits: past service is no reason to wait later
-            if not wish.ready.done():
-                self._spent.append(self._now())
-                wish.ready.set_result(None)
-
-    def _wait(self) -> float:
-        now = self._now()
-        longest = max(seconds for _, seconds in self._windows)
-        while self._spent and self._spent[0] <= now - longest:
-            self._spent.popleft()
-        wait_s = self._paused_until - now
-        for calls, seconds in self._windows:
-            if len(self._spent) >= calls:
-                # A margin of 5 ms: the vendor's clock starts counting when the request arrives, not when it leaves.
-                wait_s = max(wait_s, self._spent[-calls] + seconds + 0.005 - now)
-        return wait_s
 
 
 class Breaker:
@@ -193,21 +104,20 @@ class Breaker:
 class Egress:
     """One pool of connections for all outgoing calls of a process."""
 
-    def __init__(self, *, allow_private: bool = False, limits: Limits | None = None) -> None:
+    def __init__(
+        self, *, allow_private: bool = False, limits: Limits | None = None, budgets: Budgets | None = None
+    ) -> None:
         self._allow_private = allow_private
         self._limits = limits or Limits()
         self._client = httpx.AsyncClient(
             follow_redirects=False, trust_env=False, timeout=httpx.Timeout(self._limits.total_s, connect=self._limits.connect_s),
             limits=httpx.Limits(max_connections=40, max_keepalive_connections=20),
         )  # fmt: skip
-        self._budgets: dict[str, Budget] = {}
+        self._budgets = budgets or Budgets(None)
         self._breakers: dict[str, Breaker] = {}
 
     async def close(self) -> None:
         await self._client.aclose()
-
-    def budget(self, host: str) -> Budget:
-        return self._budgets.setdefault(host, Budget())
 
     async def call(
         self,
@@ -223,7 +133,8 @@ class Egress:
     ) -> Answer:
         """One call. Raises `Unavailable`, `RateLimited` or `ForbiddenAddress`; any other status is answered."""
         host = _split(url)[0].netloc
-        budget, breaker = self.budget(host), self._breakers.setdefault(host, Breaker())
+        budget = self._budgets.of(vendor, host, account)
+        breaker = self._breakers.setdefault(host, Breaker())
         attempts = 3 if method == "GET" else 1
         for attempt in range(1, attempts + 1):
             await budget.take(priority, account)
@@ -244,7 +155,7 @@ class Egress:
             if answer.status == 429:
                 metrics.VENDOR_CALLS.labels(vendor, "rate_limited").inc()
                 pause_s = retry_after(answer, now=datetime.now(UTC))
-                budget.pause(pause_s)
+                await budget.pause(pause_s)
                 raise RateLimited(pause_s)
             metrics.VENDOR_CALLS.labels(vendor, f"{answer.status // 100}xx").inc()
             return answer

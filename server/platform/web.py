@@ -128,7 +128,7 @@ def _from_http(error: web.HTTPException) -> Problem:
 
 def _refuse(request: web.Request, problem: Problem, error_page: ErrorPage) -> web.StreamResponse:
     wants_page = request.method in ("GET", "POST") and "text/html" in request.headers.get("Accept", "")
-    if wants_page and not request.path.startswith(("/api/", "/hooks/", "/c")):
+    if wants_page and not _lies_under(request.path, ("/api/", "/hooks/", "/c")):
         return error_page(request, problem)
     return problem_response(problem)
 
@@ -147,6 +147,11 @@ async def add_security_headers(request: web.Request, response: web.StreamRespons
     headers.popall("Server", None)
 
 
+def _lies_under(path: str, places: tuple[str, ...]) -> bool:
+    """Whether a path is one of these, or lies under one that ends with a slash: "/c" is not the beginning of "/calls"."""
+    return any(path.startswith(place) if place.endswith("/") else path == place for place in places)
+
+
 def refuse_cross_site(own_origin: str, open_paths: tuple[str, ...]) -> Any:
     """Cross-site requests that change something are refused; no token in forms is needed for that.
 
@@ -157,7 +162,7 @@ def refuse_cross_site(own_origin: str, open_paths: tuple[str, ...]) -> Any:
 
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
-        if request.method in _SAFE_METHODS or request.path.startswith(open_paths):
+        if request.method in _SAFE_METHODS or _lies_under(request.path, open_paths):
             return await handler(request)
         fetch_site = request.headers.get("Sec-Fetch-Site")
         origin = request.headers.get("Origin")

@@ -9,10 +9,11 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
-from server.platform.egress import Answer, Egress, Forbidden, Priority, Rejected, Unauthorized, Unavailable
+from server.platform.budget import Priority
+from server.platform.egress import Answer, Egress, Forbidden, Rejected, Unauthorized, Unavailable
 from server.yclients.webhooks import storable, whole_id
 
 _ACCEPT = "application/vnd.yclients.v2+json"
@@ -69,15 +70,18 @@ class YclientsClient:
         page: int = 1,
         count: int = _PAGE_SIZE,
         changed_after: datetime | None = None,
+        created_from: date | None = None,
+        created_to: date | None = None,
         with_deleted: bool = True,
-        start_date: str | None = None,
-        end_date: str | None = None,
         priority: Priority = Priority.RECONCILE,
     ) -> Page:
+        """One page. `changed_after` is a wall-clock time as the vendor reads it; days of creation are inclusive."""
         params = {"page": str(page), "count": str(count), "with_deleted": "1" if with_deleted else "0"}
         if changed_after:
             params["changed_after"] = changed_after.strftime("%Y-%m-%dT%H:%M:%S")
-        params |= {name: value for name, value in (("start_date", start_date), ("end_date", end_date)) if value}
+        for name, day in (("c_start_date", created_from), ("c_end_date", created_to)):
+            if day:
+                params[name] = day.isoformat()
         answer = await self._call("GET", f"/records/{company_id}", params=params, priority=priority)
         if answer.status == 404:
             return Page([], 0)  # a list of nothing may be "not found"

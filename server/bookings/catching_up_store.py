@@ -1,0 +1,192 @@
+"""SQL of the reconciler and of backfills. Claims carry a lease, so that a dead worker's work is taken again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from server.accounts.model import Branch
+from server.platform.postgres import Conn, Pool, Row
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """A branch whose turn it is."""
+
+    account_id: UUID
+    branch_id: UUID
+    looked_until: datetime | None
+    period_s: float
+
+
+async def claim_due(pool: Pool, *, now: datetime, lease_until: datetime, period_s: float) -> Due | None:
+    """A branch of a connected account that is due and held by nobody; it is now held until `lease_until`."""
+    async with pool.acquire() as conn, conn.transaction():
+        await conn.execute(
+            "insert into reconcile (account_id, branch_id, next_at, period_s)"
+            " select b.account_id, b.branch_id, $1, $2 from branch b"
+            " join connection c on c.account_id = b.account_id and c.vendor = 'yclients' and c.state = 'active'"
+            " where not exists (select 1 from reconcile r where r.account_id = b.account_id and r.branch_id = b.branch_id)"
+            " on conflict do nothing",
+            now, int(period_s),
+        )  # fmt: skip
+        row = await conn.fetchrow(
+            "update reconcile r set lease_until = $2 from (select r.account_id, r.branch_id from reconcile r"
+            " join connection c on c.account_id = r.account_id and c.vendor = 'yclients' and c.state = 'active'"
+            " where r.next_at <= $1 and (r.lease_until is null or r.lease_until < $1)"
+            " order by r.next_at limit 1 for update of r skip locked) due"
+            " where r.account_id = due.account_id and r.branch_id = due.branch_id"
+            " returning r.account_id, r.branch_id, r.looked_until, r.period_s",
+            now, lease_until,
+        )  # fmt: skip
+    return Due(*row.values()) if row else None
+
+
+async def looked(pool: Pool, due: Due, *, looked_until: datetime, period_s: float, read: int, missed: int) -> None:
+    await pool.execute(
+        "update reconcile set looked_until = $3, last_at = $3, next_at = $3::timestamptz + $4 * interval '1 second',"
+        " period_s = $4, lease_until = null, looks = looks + 1, missed = missed + $6, last_read = $5, last_missed = $6,"
+        " last_error = '' where account_id = $1 and branch_id = $2",
+        due.account_id, due.branch_id, looked_until, int(period_s), read, missed,
+    )  # fmt: skip
+
+
+async def failed(pool: Pool, due: Due, *, next_at: datetime, error: str) -> None:
+    await pool.execute(
+        "update reconcile set next_at = $3, lease_until = null, last_error = $4"
+        " where account_id = $1 and branch_id = $2",
+        due.account_id, due.branch_id, next_at, error[:500],
+    )  # fmt: skip
+
+
+async def is_missed(conn: Conn, branch: Branch, item: Mapping[str, Any], *, before: datetime) -> bool:
+    """Whether the state just stored is older than a webhook could still be under way."""
+    missed: bool = await conn.fetchval(
+        "select coalesce((select changed_at < $4 from booking"
+        " where account_id = $1 and company_id = $2 and record_id = $3), false)",
+        branch.account_id, branch.company_id, int(item["id"]), before,
+    )  # fmt: skip
+    return missed
+
+
+async def reconcile_rows(conn: Conn, account_id: UUID) -> list[Row]:
+    """What the reconciler found, by branch, for the owner."""
+    return await conn.fetch(
+        "select b.company_id, r.last_at, r.next_at, r.looks, r.missed, r.last_read, r.last_missed, r.last_error"
+        " from reconcile r join branch b on b.account_id = r.account_id and b.branch_id = r.branch_id"
+        " where r.account_id = $1 order by b.company_id",
+        account_id,
+    )
+
+
+# --- backfills
+
+
+@dataclass(frozen=True, slots=True)
+class Backfill:
+    account_id: UUID
+    backfill_id: UUID
+    asked_at: datetime
+    since: datetime
+    until: datetime
+    state: str  # running, paused, done, cancelled
+    slices: int
+    slice: int
+    page: int
+    read: int
+    stored: int
+    next_at: datetime
+    ended_at: datetime | None
+    last_error: str
+
+    @property
+    def share(self) -> float:
+        """How much is done, 0 to 1, by slices."""
+        return 1.0 if self.state == "done" else self.slice / max(1, self.slices)
+
+
+_COLUMNS = (
+    "account_id, backfill_id, asked_at, since, until, state, slices, slice, page, read, stored, next_at, ended_at,"
+    " last_error"
+)
+
+
+async def insert_backfill(
+    conn: Conn, account_id: UUID, backfill_id: UUID, *, since: datetime, until: datetime, slices: int, now: datetime
+) -> bool:
+    """False: the account has one that has not ended."""
+    done = await conn.execute(
+        "insert into backfill (account_id, backfill_id, asked_at, since, until, state, slices, next_at)"
+        " values ($1, $2, $6, $3, $4, 'running', $5, $6)"
+        " on conflict (account_id) where state in ('running', 'paused') do nothing",
+        account_id, backfill_id, since, until, slices, now,
+    )  # fmt: skip
+    return done.endswith(" 1")
+
+
+async def claim_backfill(
+    pool: Pool, *, now: datetime, lease_until: datetime, account_id: UUID | None = None
+) -> Backfill | None:
+    row = await pool.fetchrow(
+        "update backfill f set lease_until = $2 from (select account_id, backfill_id from backfill"
+        " where state = 'running' and next_at <= $1 and (lease_until is null or lease_until < $1)"
+        " and ($3::uuid is null or account_id = $3) order by next_at limit 1 for update skip locked) due"
+        " where f.account_id = due.account_id and f.backfill_id = due.backfill_id"
+        f" returning {', '.join('f.' + name.strip() for name in _COLUMNS.split(','))}",
+        now, lease_until, account_id,
+    )  # fmt: skip
+    return Backfill(*row.values()) if row else None
+
+
+async def _changed(pool: Pool, job: Backfill, assignments: str, *values: Any) -> Backfill:
+    """Writes and gives the lease back; what the owner did meanwhile (pause, cancel) stays."""
+    row = await pool.fetchrow(
+        f"update backfill set lease_until = null, {assignments} where account_id = $1 and backfill_id = $2"
+        f" returning {_COLUMNS}",
+        job.account_id, job.backfill_id, *values,
+    )  # fmt: skip
+    assert row is not None
+    return Backfill(*row.values())
+
+
+async def keep_place(
+    pool: Pool, job: Backfill, place: tuple[int, int], *, read: int, stored: int, parts: int, now: datetime
+) -> Backfill:
+    over = place[0] >= parts
+    return await _changed(
+        pool, job,
+        "slice = $3, page = $4, slices = $7, read = read + $5, stored = stored + $6, last_error = '', next_at = $8,"
+        " state = case when $9 and state = 'running' then 'done' else state end,"
+        " ended_at = case when $9 then $8 else ended_at end",
+        place[0], place[1], read, stored, parts, now, over,
+    )  # fmt: skip
+
+
+async def end_backfill(pool: Pool, job: Backfill, *, now: datetime) -> Backfill:
+    return await _changed(
+        pool, job, "state = case when state = 'running' then 'done' else state end, ended_at = $3, last_error = ''", now
+    )
+
+
+async def put_off(pool: Pool, job: Backfill, *, next_at: datetime, error: str) -> Backfill:
+    return await _changed(pool, job, "next_at = $3, last_error = $4", next_at, error[:500])
+
+
+async def set_state(conn: Conn, account_id: UUID, backfill_id: UUID, state: str, *, now: datetime) -> bool:
+    """Pauses, resumes (`running`) or cancels a backfill that has not ended."""
+    done = await conn.execute(
+        "update backfill set state = $3, next_at = $4::timestamptz, ended_at = case when $3 = 'cancelled' then $4::timestamptz end"
+        " where account_id = $1 and backfill_id = $2 and state in ('running', 'paused')",
+        account_id, backfill_id, state, now,
+    )  # fmt: skip
+    return done.endswith(" 1")
+
+
+async def backfills(conn: Conn, account_id: UUID, *, limit: int = 10) -> list[Backfill]:
+    rows = await conn.fetch(
+        f"select {_COLUMNS} from backfill where account_id = $1 order by asked_at desc limit $2", account_id, limit
+    )
+    return [Backfill(*row.values()) for row in rows]

@@ -1,0 +1,133 @@
+"""The budget of a vendor's host: never over a window, best class first, fair by account, a share left for the operator."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from server.platform.budget import YCLIENTS_WINDOWS, Budget, LocalTally, Priority, Window, wait_s
+
+
+class Time:
+    """A clock that moves only by sleeping."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(0)
+        self.now += seconds
+
+
+def _budget(*windows: Window) -> tuple[Budget, Time]:
+    time = Time()
+    return Budget(LocalTally(windows or YCLIENTS_WINDOWS, now=time), sleep=time.sleep), time
+
+
+def _most(times: list[float], seconds: float) -> int:
+    return max(sum(start <= time < start + seconds for time in times) for start in times)
+
+
+@pytest.mark.parametrize("priority", Priority)
+async def test_the_vendors_limits_hold_in_every_window(priority: Priority) -> None:
+    budget, time = _budget()
+    calls = []
+    for _ in range(450):
+        await budget.take(priority, "a")
+        calls.append(time.now)
+    assert _most(calls, 1.0) <= 5
+    assert _most(calls, 60.0) <= 200
+
+
+async def test_a_backfill_alone_uses_nine_tenths_of_the_minute() -> None:
+    budget, time = _budget()
+    began = time.now
+    for _ in range(1140):
+        await budget.take(Priority.BACKFILL, "a")
+    assert 1140 / ((time.now - began) / 60) >= 0.9 * 200
+
+
+async def test_an_operator_finds_room_behind_a_backfill_that_never_ends() -> None:
+    budget, time = _budget()
+    waits = []
+
+    async def backfill() -> None:
+        while True:
+            await budget.take(Priority.BACKFILL, "big")
+
+    task = asyncio.ensure_future(backfill())
+    for _ in range(60):
+        end = time.now + 20
+        while time.now < end:
+            await asyncio.sleep(0)
+        began = time.now
+        await budget.take(Priority.OPERATOR, "small")
+        waits.append(time.now - began)
+    task.cancel()
+    assert sorted(waits)[57] <= 2.0
+
+
+async def test_the_best_class_goes_first_however_late_it_comes() -> None:
+    budget, _ = _budget(Window(1.0, 1))
+    order: list[str] = []
+
+    async def take(priority: Priority, name: str) -> None:
+        await budget.take(priority, "a")
+        order.append(name)
+
+    await budget.take(Priority.BACKFILL, "a")
+    await asyncio.gather(
+        *(take(Priority.BACKFILL, "backfill") for _ in range(3)), take(Priority.RECONCILE, "reconcile"),
+        take(Priority.WEBHOOK, "webhook"), take(Priority.OPERATOR, "operator"),
+    )  # fmt: skip
+    assert order == ["operator", "webhook", "reconcile", "backfill", "backfill", "backfill"]
+
+
+async def test_a_large_account_does_not_keep_a_small_one_waiting() -> None:
+    budget, _ = _budget(Window(1.0, 1))
+    order: list[str] = []
+
+    async def take(account: str) -> None:
+        await budget.take(Priority.BACKFILL, account)
+        order.append(account)
+
+    await asyncio.gather(*(take("large") for _ in range(20)), take("small"), take("small"))
+    assert [number for number, name in enumerate(order) if name == "small"][1] <= 4
+
+
+async def test_a_pause_holds_everybody_and_a_shorter_one_does_not_end_it() -> None:
+    budget, time = _budget()
+    began = time.now
+    await budget.pause(30)
+    await budget.pause(3)
+    await budget.take(Priority.OPERATOR, "a")
+    assert time.now - began >= 30
+
+
+async def test_who_gives_up_takes_no_room() -> None:
+    budget, time = _budget(Window(1.0, 1))
+    await budget.take(Priority.WEBHOOK, "a")
+    waiters = [asyncio.ensure_future(budget.take(Priority.WEBHOOK, "a")) for _ in range(100)]
+    await asyncio.sleep(0)
+    for waiter in waiters:
+        waiter.cancel()
+    await asyncio.gather(*waiters, return_exceptions=True)
+    began = time.now
+    await budget.take(Priority.WEBHOOK, "b")
+    assert time.now - began <= 2.0
+
+
+@given(st.lists(st.floats(0, 200), max_size=40).map(sorted), st.sampled_from(list(Priority)))
+def test_after_the_wait_a_call_fits_into_every_window(times: list[float], priority: Priority) -> None:
+    windows = (Window(1.0, 5, {Priority.BACKFILL: 4}), Window(60.0, 12, {Priority.BACKFILL: 9}))
+    wait = wait_s(deque(times), windows, priority, 200.0)
+    at = 200.0 + wait + 1e-6
+    for window in windows:
+        assert sum(time > at - window.seconds for time in times) < window.limit(priority)
