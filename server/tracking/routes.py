@@ -179,11 +179,19 @@ def _clean(visit: VisitDescription) -> VisitDescription:
     )
 
 
+#: Steps at which the form knows the client: what it says of them may hold a name and a phone.
+_STEPS_WITH_CONTACTS = frozenset(
+    {"send_contacts", "phone_approved", "group_personal_data_filled", "group_sms_code_confirmed"}
+)
+
+
 def _clean_payload(event: Event, agent: str) -> dict[str, Any]:
     payload = event.payload
     for name in ("url", "referrer"):
         if payload.get(name):
             payload[name] = clean_address(payload[name])
+    if event.kind == "step" and payload["name"] in _STEPS_WITH_CONTACTS:
+        payload["params"] = None
     if event.kind in ("form", "record", "booked"):
         payload["mobile"] = bots.device_of(agent) in ("mobile", "tablet")
     return payload

@@ -6,6 +6,7 @@ import json
 from collections.abc import AsyncIterator
 from typing import Any
 
+import asyncpg
 import pytest
 
 from tests.conftest import Salon
@@ -87,6 +88,16 @@ async def test_an_event_that_describes_its_visit_needs_no_list_of_visits(salon: 
     assert (visit["id"], visit["channel"], visit["source"], visit["campaign"]) == (browser.visit, "ad", "vk", "лето")
 
 
+async def test_what_a_form_says_of_the_clients_contact_is_not_kept(salon: Salon, pool: asyncpg.Pool) -> None:
+    browser = Browser()
+    said = {"service_selected": {"id": 5}, "send_contacts": {"fullname": "Anna", "phone": "79161234567"}}
+    steps = [browser.event("step", name=name, params=params) for name, params in said.items()]
+    assert await salon.collect(browser.batch(*steps)) == 204
+    rows = await pool.fetch("select payload ->> 'name' as name, payload -> 'params' as params from hit")
+    kept = {row["name"]: row["params"] for row in rows}
+    assert kept == {"service_selected": said["service_selected"], "send_contacts": None}
+
+
 async def test_what_a_page_put_into_its_address_is_not_kept(salon: Salon) -> None:
     browser = Browser(
         "https://salon.example/thanks/8%20(916)%20123-45-67/?phone=79161234567&name=Anna&utm_source=anna%40mail.ru",
@@ -98,3 +109,12 @@ async def test_what_a_page_put_into_its_address_is_not_kept(salon: Salon) -> Non
     told = json.dumps(visit)
     assert not any(part in told for part in ("45-67", "4567", "anna", "Anna"))
     assert visit["landing_page"] == "https://salon.example/thanks/[phone]/?utm_source=[e-mail]"
+
+
+async def test_only_the_doors_take_what_another_site_sends(salon: Salon) -> None:
+    other = {"Origin": "https://salon.example", "Sec-Fetch-Site": "cross-site"}
+    browser = Browser()
+    taken = {f"/c?k={salon.key()}": 204, salon.hook: 200, "/calls": 403, "/c/": 403, "/login": 403, "/logout": 403}
+    for path, status in taken.items():
+        async with salon.http.post(path, json=browser.batch(browser.hit()), headers=other) as answer:
+            assert answer.status == status, path
