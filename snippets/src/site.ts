@@ -144,6 +144,9 @@ const lookAtFrames = (): void => {
       if (after === address) return
       frames.add(frame)
       frame.src = after
+      // Put in anew, a frame starts anew: an address changed in mid-load may be lost when Chromium moves the frame to
+      // another process, and one changed after the load adds a step to the way back.
+      frame.parentNode!.insertBefore(frame, frame.nextSibling)
     })
   }
 }
