@@ -186,19 +186,25 @@ async def _gather(conn: Conn, account_id: UUID, row: Row, facts: BookingFacts) -
 
 
 def _evidence(row: Row) -> Iterable[Evidence]:
-    facts: Mapping[str, Any] = row["facts"]
-    base = {
-        "kind": row["kind"], "event_id": row["event_id"], "visit_id": row["visit_id"], "at": row["occurred_at"],
-        "company_id": row["company_id"], "record_id": row["record_id"], "form_id": row["form_id"], "mark": row["mark"],
-        "is_mobile": {"mobile": True, "tablet": True, "desktop": False}.get(row["device"]),
-        "site_host": row["domain"], "step": row["step"],
-    }  # fmt: skip
-    if row["kind"] == "booked" and facts.get("appointments"):
+    facts: Mapping[str, Any] | None = row["facts"]
+    if facts and row["kind"] == "booked" and facts.get("appointments"):
         for number, appointment in enumerate(facts["appointments"]):
-            yield Evidence(**{**base, "event_id": f"{row['event_id']}#{number}"}, **_appointment(appointment))
+            yield _told(row, f"{row['event_id']}#{number}", _appointment(appointment))
         return
-    params = facts.get("params")
-    yield Evidence(**base, **_step_params(params if isinstance(params, dict) else {}))
+    params = facts.get("params") if facts else None
+    yield _told(row, row["event_id"], _step_params(params) if isinstance(params, dict) else _NO_CONTENT)
+
+
+_MOBILE = {"mobile": True, "tablet": True, "desktop": False}
+_NO_CONTENT: Mapping[str, Any] = {}
+
+
+def _told(row: Row, event_id: str, content: Mapping[str, Any]) -> Evidence:
+    return Evidence(
+        kind=row["kind"], event_id=event_id, visit_id=row["visit_id"], at=row["occurred_at"],
+        company_id=row["company_id"], record_id=row["record_id"], form_id=row["form_id"], mark=row["mark"],
+        is_mobile=_MOBILE.get(row["device"]), site_host=row["domain"], step=row["step"], **content,
+    )  # fmt: skip
 
 
 def _appointment(appointment: Mapping[str, Any]) -> dict[str, Any]:

@@ -21,8 +21,10 @@ WINDOW_BEFORE, WINDOW_AFTER = timedelta(minutes=60), timedelta(minutes=2)
 #: The form says `booked` at once; an older message is about something else.
 BOOKED_BEFORE = timedelta(minutes=10)
 FORM_KINDS = frozenset({"open", "form", "step", "booked"})
+_PLAIN = frozenset({"open", "form"})  # they carry no content
 #: Clocks of browser, vendor and server agree no better than this after correction.
 _SKEW = timedelta(seconds=30)
+_SKEW_S = 29  # from here on it is looked at exactly
 _REPEAT = timedelta(seconds=120)
 #: In place of a record's number: a form's message says that the visit booked in another branch.
 ELSEWHERE = 0
@@ -113,19 +115,30 @@ class Point(NamedTuple):
     crowd: int | None = None
 
 
-class Candidate(NamedTuple):
-    visit_id: str
-    bits: float
-    points: tuple[Point, ...]
+class Candidate:
+    """A visit and its weight. What the weight is made of is worked out when asked: of a crowd only a few are shown."""
+
+    __slots__ = ("_claims", "_items", "_scale", "bits", "crowd", "spent", "visit_id")
+
+    def __init__(
+        self, scale: _Scale, visit_id: str, items: Sequence[Evidence], claims: Sequence[Claim], bits: float, spent: bool
+    ) -> None:
+        self._scale, self._items, self._claims = scale, items, claims
+        self.visit_id, self.bits, self.spent = visit_id, bits, spent
+        self.crowd: tuple[int, float] | None = None  # how many visits could have brought the booking, and its bits
+
+    @property
+    def points(self) -> tuple[Point, ...]:
+        points = self._scale.points(self._items, self._claims)
+        if self.crowd is not None:
+            free, bits = self.crowd
+            points = [*points, Point("crowd", bits, points[0].source, crowd=free)]
+        return tuple(points)
 
     @property
     def told(self) -> bool:
         """Whether it rests on the form's own message that a booking was made."""
         return any(point.code == "booked_gap" for point in self.points)
-
-    @property
-    def spent(self) -> bool:
-        return any(point.code in ("spent", "booked_elsewhere") for point in self.points)
 
 
 def candidates(
@@ -135,16 +148,16 @@ def candidates(
     spent = _by_visit(claim for claim in claims if abs(claim.at - booking.created_at) <= WINDOW_BEFORE)
     scale = _Scale(booking, table)
     found = [scale.weigh(visit_id, items, spent.get(visit_id, ())) for visit_id, items in visits.items()]
-    free = max(1, sum(not candidate.spent for candidate in found))
+    free = max(1, sum([not candidate.spent for candidate in found]))
     prior = -math.log2(table.unseen * free)
-    found = [_among(candidate, free, prior) for candidate in found] if prior else found
-    found.sort(key=lambda candidate: (-candidate.bits, candidate.visit_id))
+    if prior:
+        crowd = free, prior
+        for candidate in found:
+            candidate.bits += prior
+            candidate.crowd = crowd
+    found.sort(key=lambda candidate: candidate.visit_id)
+    found.sort(key=lambda candidate: -candidate.bits)  # keeps the order by id among equals
     return found
-
-
-def _among(candidate: Candidate, free: int, prior: float) -> Candidate:
-    crowd = Point("crowd", prior, candidate.points[0].source, crowd=free)
-    return Candidate(candidate.visit_id, candidate.bits + prior, (*candidate.points, crowd))
 
 
 def _by_visit(claims: Iterable[Claim]) -> dict[str, list[Claim]]:
@@ -162,9 +175,11 @@ def _by_visit(claims: Iterable[Claim]) -> dict[str, list[Claim]]:
 
 def shares(candidates: Sequence[Candidate], ceiling: float) -> list[float]:
     """Probability of each candidate; what is left to 1 belongs to somebody no script saw."""
-    odds = [2.0 ** max(-60.0, min(60.0, candidate.bits)) for candidate in candidates]
-    whole = 1.0 + sum(odds)
-    return [min(ceiling, share / whole) for share in odds]
+    # In a crowd many weigh the same.
+    odds = {bits: 2.0 ** max(-60.0, min(60.0, bits)) for bits in {candidate.bits for candidate in candidates}}
+    whole = 1.0 + sum([odds[candidate.bits] for candidate in candidates])
+    chances = {bits: min(ceiling, share / whole) for bits, share in odds.items()}
+    return [chances[candidate.bits] for candidate in candidates]
 
 
 def concerns(booking: BookingFacts, item: Evidence) -> bool:
@@ -197,9 +212,34 @@ class _Scale:
         self._branch_bits, self._site_bits = table.branch.bits(True), table.from_site.bits(True)
         self._booked_gap = _in_bits(table.booked_gap)
         self._activity_gap = _in_bits(table.activity_gap)
+        self._alike: dict[tuple[object, ...], float] = {}
 
     def weigh(self, visit_id: str, items: Sequence[Evidence], claims: Sequence[Claim]) -> Candidate:
         """The likeliest way in which this visit could have brought the booking."""
+        if len(items) == 1 and not claims and items[0].kind in _PLAIN:
+            return self._plain(visit_id, items)
+        points = self.points(items, claims)
+        spent = any(point.code in ("spent", "booked_elsewhere") for point in points)
+        return Candidate(self, visit_id, items, claims, sum([point.bits for point in points]), spent)
+
+    def _plain(self, visit_id: str, items: Sequence[Evidence]) -> Candidate:
+        """A visit of which only one opening of the form is known: most of a crowd, and many are alike."""
+        item = items[0]
+        seconds = self._seconds(item)
+        gap_s = abs(seconds)
+        near = 0.0
+        for near, _ in self._activity_gap:
+            if gap_s <= near:
+                break
+        late = seconds < -_SKEW_S and item.at - self._booking.created_at > _SKEW
+        key = (late, near, item.form_id, item.company_id, item.is_mobile, item.site_host)
+        bits = self._alike.get(key)
+        if bits is None:
+            bits = self._alike[key] = sum([point.bits for point in self.points(items, ())])
+        return Candidate(self, visit_id, items, (), bits, False)
+
+    def points(self, items: Sequence[Evidence], claims: Sequence[Claim]) -> list[Point]:
+        """The reasons for and against it."""
         booked = [item for item in items if item.kind == "booked"]
         if not booked:
             best = self._by_activity(items, claims)
@@ -210,8 +250,7 @@ class _Scale:
             if again:
                 paths.append(self._by_activity(again, claims))
             best = max(paths, key=_weight)
-        best += self._surroundings(items)
-        return Candidate(visit_id, sum([point.bits for point in best]), tuple(best))
+        return best + self._surroundings(items)
 
     def _by_message(self, told: Evidence, booked: Sequence[Evidence], claims: Sequence[Claim]) -> list[Point]:
         """The form said `booked`: time and content of that message."""

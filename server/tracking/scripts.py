@@ -12,6 +12,7 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
+from uuid import UUID
 
 import brotli
 import jinja2
@@ -51,8 +52,20 @@ class ScriptRenderer:
         self._template = environment.get_template("snippet.js.j2")
         self._base_url = base_url
         self._cache: dict[tuple[str, str], Rendered] = {}
+        self._recent: dict[tuple[str, UUID], tuple[ScriptKey, Account, Rendered]] = {}
 
     async def render(self, key: ScriptKey, account: Account) -> Rendered:
+        # The lookup remembers both for some seconds: while it answers with the same objects, so do we.
+        recent = self._recent.get((key.place, key.site.site_id))
+        if recent is not None and recent[0] is key and recent[1] is account:
+            return recent[2]
+        rendered = await self._rendered(key, account)
+        if len(self._recent) > 5000:
+            self._recent.clear()
+        self._recent[key.place, key.site.site_id] = key, account, rendered
+        return rendered
+
+    async def _rendered(self, key: ScriptKey, account: Account) -> Rendered:
         config = script_config(key, account, self._base_url)
         cache_key = (key.place, json.dumps(config, sort_keys=True))
         if (found := self._cache.get(cache_key)) is not None:

@@ -9,12 +9,14 @@ import asyncpg
 COMPANY = 4564
 
 
-async def fill_bookings(conn: asyncpg.Connection[asyncpg.Record], account_id: UUID, rows: int, first: int = 1) -> None:
-    """Bookings `first` … `first + rows - 1`, a minute apart back from now; three in four have a visit."""
+async def fill_bookings(
+    conn: asyncpg.Connection[asyncpg.Record], account_id: UUID, rows: int, *, apart_s: int = 60
+) -> None:
+    """So many bookings, `apart_s` apart back from now; three in four have a visit."""
     place = await conn.fetchrow("select site_id from site where account_id = $1", account_id)
     branch_id = await conn.fetchval("select branch_id from branch where account_id = $1", account_id)
     assert place
-    span = (account_id, first, first + rows - 1)
+    span = (account_id, 1, rows)
     await conn.execute(
         "insert into booking (account_id, booking_id, branch_id, company_id, record_id, created_at, changed_at,"
         " change_rank, created_known, received_at, updated_at, starts_at, starts_at_local, online, origin, origin_facts,"
@@ -23,8 +25,8 @@ async def fill_bookings(conn: asyncpg.Connection[asyncpg.Record], account_id: UU
         " t + interval '1 day', '2026-11-25T15:00', true, 'widget_mobile', '{\"bookform_id\": 822081, \"is_mobile\": 1}',"
         " 'Client ' || n % 50000, '+79' || lpad((n % 1000000000)::text, 9, '0'), null,"
         " '[{\"id\": 11, \"title\": \"Nails\", \"cost\": \"1500.00\"}]', 1500, 'RUB', n % 9, 'Master ' || n % 9, '\\x00', '{}'"
-        " from generate_series($2::int, $3::int) n, lateral (select now() - n * interval '1 minute' as t) m",
-        *span, branch_id, COMPANY, timeout=600,
+        " from generate_series($2::int, $3::int) n, lateral (select now() - n * $6::int * interval '1 second' as t) m",
+        *span, branch_id, COMPANY, apart_s, timeout=600,
     )  # fmt: skip
     await conn.execute(
         "insert into lead (account_id, lead_id, booking_id, created_at, updated_at, attribution_kind)"
