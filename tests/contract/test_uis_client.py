@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import aiohttp
 import pytest
@@ -26,8 +27,9 @@ from server.platform.egress import (
     Unavailable,
     VendorError,
 )
+from server.uis import mapping
 from server.uis.data_api import DataApi
-from server.uis.errors import AccessRefused, PointsSpent, RequestRefused, RightRefused
+from server.uis.errors import AccessRefused, PointsSpent, RequestRefused, RightRefused, error_of
 from server.uis.model import (
     ByDefault,
     Communication,
@@ -913,3 +915,120 @@ async def test_the_hand_on_the_stand(running: RunningUis, api: DataApi, uis: Uis
         assert len(await api.sites()) == 2
         async with http.get("/_stand/state") as answer:
             assert [note["outcome"] for note in (await answer.json())["journal"]] == ["internal_error", "ok"]
+
+
+# --- the vendor's own examples
+
+
+def sample(name: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((SAMPLES / f"{name}.json").read_text("utf-8"))
+    return found
+
+
+async def test_the_stand_takes_the_requests_of_the_vendors_papers(running: RunningUis, uis: Uis) -> None:
+    uis.keys["ACCESS_TOKEN"] = "ok"
+    for name in ("create.sales_funnel_request", "create.deal_contacts_request", "create.deal_employees_request_1"):
+        assert "result" in await post(running, sample(name)), name
+    for field_of in ("deal", "offline_message"):
+        asked = sample(f"create.{field_of}_user_field_request")
+        asked["params"]["access_token"] = KEY
+        assert (await post(running, asked))["result"]["data"] == {"ext_id": asked["params"]["ext_id"]}
+    assert (await post(running, sample("get.sales_funnel_request")))["result"]["data"] == (
+        sample("get.sales_funnel_response")["result"]["data"]
+    )
+
+
+@pytest.mark.parametrize("course", ["won", "lost", "in_process"])
+async def test_the_stand_takes_the_deals_of_the_vendors_papers(running: RunningUis, uis: Uis, course: str) -> None:
+    uis.keys["ACCESS_TOKEN"] = "ok"
+    asked = sample(f"upload.deals_history_request_{course}")
+    await post(running, sample("create.deal_contacts_request"))
+    funnel = sample("create.sales_funnel_request")
+    for deal in asked["params"]["deals"]:  # the papers name another funnel than the one they make
+        deal["sales_funnel_ext_id"] = "1"
+        last = deal["stage_ext_id"]
+        deal["stage_ext_id"] = {"10000": "1000", "10002": "10001"}.get(last, last)
+        if deal.get("employee_ext_id"):
+            uis.employees[deal["employee_ext_id"]] = {"ext_id": deal["employee_ext_id"], "name": "Менеджер"}
+    await post(running, funnel)
+    assert (await post(running, asked))["result"]["data"] == {}
+    assert [row["stage_ext_id"] for deal in uis.deals.values() for row in deal.history] == [
+        deal["stage_ext_id"] for deal in asked["params"]["deals"]
+    ]
+
+
+def _names(value: Any, path: str = "") -> set[str]:
+    if isinstance(value, list):
+        return set().union(*(_names(item, path) for item in value))
+    if isinstance(value, dict):
+        return set().union(*({f"{path}{name}"} | _names(item, f"{path}{name}.") for name, item in value.items()))
+    return set()
+
+
+async def test_the_client_sends_the_names_of_the_vendors_papers_and_no_others(
+    api: DataApi, uis: Uis, clock: Clock
+) -> None:
+    await test_a_deal_with_everything(api, uis, clock)
+    await api.ensure_fields("offline_message", [FieldDefinition("services", "Услуги")])
+    session = uis.visit(at=clock() - timedelta(hours=1))
+    asked = request_of(clock, 2, email="olga@salon.example", fields=(FieldValue("services", "Стрижка"),))
+    await api.upload_offline_requests([asked, replace(asked, ext_id="booking:3", origin=InSession(session))])
+    await api.upload_offline_requests([replace(asked, origin=ByDefault(CAMPAIGN, 8, SITE))])
+    await api.ensure_contacts([Contact("client:2", "Анна", clock(), (PHONE,), ("a@salon.example",))])
+    papers = {
+        "upload.offline_messages": "upload.offline_messages_request", "create.sales_funnel": "create.sales_funnel_request",
+        "upload.deals_history": "upload.deals_history_request_all_fields", "create.deal_contacts": "create.deal_contacts_request",
+        "create.deal_employees": "create.deal_employees_request_1", "create.deal_user_field": "create.deal_user_field_request",
+        "create.offline_message_user_field": "create.offline_message_user_field_request",
+    }  # fmt: skip
+    for method, file in papers.items():
+        sent = set().union(*(_names(note["params"]) for note in uis.journal if note["method"] == method))
+        assert sent <= _names(sample(file)["params"]), method
+        assert sent
+
+
+def test_the_answers_of_the_vendors_papers_are_understood() -> None:
+    zone = ZoneInfo("Europe/Moscow")
+    funnel = mapping.funnel_of(sample("get.sales_funnel_response")["result"]["data"][0])
+    assert funnel is not None
+    assert [stage.order for stage in funnel.on_the_way] == [10, 20, 30, 40]
+    assert (funnel.success.ext_id, funnel.failed.ext_id) == ("1000", "10001")
+    plan = mapping.plan_of(sample("getobj.account_response")["result"]["data"])
+    assert (plan.customer_id, plan.timezone, plan.active) == (183510, "Europe/Moscow", True)
+    assert plan.has("operation")
+    assert not plan.has("sales_funnel")
+    sources = [mapping.source_of(row) for row in sample("get.sources_response")["result"]["data"]]
+    assert [(one.id, one.usable) for one in sources if one] == [(8, True), (2, True)]
+    fields = [mapping.field_of(row) for row in sample("get.deal_user_fields_response")["result"]["data"]]
+    assert [one.data_type for one in fields if one] == ["string", "numeric"]
+    tree = mapping.any_of("ext_id", ["a", "b"])
+    assert _names(tree) == _names(sample("dataapi_filter_tree1")["params"]["filter"])
+    assert _names(mapping.any_of("ext_id", ["a"])) == _names(sample("dataapi_filter_simple")["params"]["filter"])
+    types: dict[str, Any] = sample("upload.offline_messages_request")["params"]["offline_messages"][0]
+    assert mapping.loaded_request_of(types, zone) is None  # types in place of values: no row, and no exception
+
+
+def test_the_errors_of_the_vendors_papers_are_understood() -> None:
+    spent = error_of(sample("dataapi_error_limit_exceeded")["error"])
+    assert isinstance(spent, PointsSpent)
+    assert (spent.retry_after_s, spent.window) == (39.0, "minute")
+    missed = error_of(sample("dataapi_error_required_parameter_missed")["error"])
+    assert isinstance(missed, RequestRefused)
+    assert (missed.code, missed.where, missed.index) == ("required_parameter_missed", "offline_messages.phone", None)
+
+
+@pytest.mark.parametrize("mnemonic", ERRORS)
+def test_each_mnemonic_has_its_type(mnemonic: str) -> None:
+    code, words = ERRORS[mnemonic]
+    error = error_of({"code": code, "message": words, "data": {"mnemonic": mnemonic, "value": "+79165550101"}})
+    kind: type[VendorError] = RequestRefused
+    if code == -32001:
+        kind = AccessRefused
+    elif code in (-32003, -32008, -32009) or mnemonic == "tariff_restrictions":
+        kind = RightRefused
+    elif mnemonic == "limit_exceeded":
+        kind = PointsSpent
+    elif mnemonic == "internal_error":
+        kind = Unavailable
+    assert type(error) is kind
+    assert "9165550101" not in str(error)
