@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from server.platform.budget import Priority
@@ -30,6 +30,7 @@ from server.uis.model import (
     LoadedStep,
     OfflineRequest,
     Options,
+    Owner,
     Plan,
     SessionUpload,
     Site,
@@ -48,7 +49,6 @@ _REPORT_DAYS = 60  # a report spans three months at most; the margin pays for sh
 _EVERY = timedelta(days=_REPORT_DAYS)
 
 Row = TypeVar("Row")
-Owner = Literal["deal", "offline_message"]
 
 
 class DataApi:
@@ -271,7 +271,7 @@ class DataApi:
     # --- fields of deals and requests
 
     async def fields(self, of: Owner, *, priority: Priority = Priority.OPERATOR) -> list[FieldDefinition]:
-        rows = await self._all(f"get.{of}_user_fields", {}, priority)
+        rows = await self._all(f"get.{mapping.OWNERS[of]}_user_fields", {}, priority)
         return _sound(mapping.field_of(row) for row in rows)
 
     async def ensure_fields(
@@ -282,9 +282,11 @@ class DataApi:
         for one in wanted:
             named = {"ext_id": one.ext_id, "name": one.name}
             if one.ext_id not in known:
-                await self._create(f"create.{of}_user_field", {**named, "data_type": one.data_type}, priority)
+                await self._create(
+                    f"create.{mapping.OWNERS[of]}_user_field", {**named, "data_type": one.data_type}, priority
+                )
             elif known[one.ext_id].name != one.name:
-                await self._rpc.call(f"update.{of}_user_field", named, priority=priority)
+                await self._rpc.call(f"update.{mapping.OWNERS[of]}_user_field", named, priority=priority)
 
     # --- funnels
 

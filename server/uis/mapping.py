@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
-from typing import Any, get_args
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from server.uis.model import (
@@ -29,6 +29,7 @@ from server.uis.model import (
     LoadedStep,
     OfflineRequest,
     Options,
+    Owner,
     Plan,
     SessionUpload,
     Site,
@@ -45,7 +46,10 @@ CAMPAIGN_COLUMNS = ("id", "name", "status", "site_id")
 SOURCE_COLUMNS = ("id", "name", "channel_name", "state")
 
 
-_COMMUNICATION_TYPES: tuple[CommunicationType, ...] = get_args(CommunicationType)
+_THEIR_TYPES: dict[CommunicationType, str] = {
+    "chat": "chat", "request": "offline_message", "call": "call", "goal": "goal", "email": "email",
+}  # fmt: skip
+OWNERS: dict[Owner, str] = {"deal": "deal", "request": "offline_message"}
 
 
 # --- what we send
@@ -114,7 +118,7 @@ def deal_params(step: DealStep, zone: ZoneInfo) -> dict[str, Any]:
         "employee_ext_id": step.employee, "revenue": None if step.revenue is None else _number(step.revenue),
         "sales_funnel_ext_id": step.funnel, "stage_ext_id": step.stage, "comments": _clean(step.comments),
         "source": _clean(step.source), "communication_id": named.id if named else None,
-        "communication_type": named.type if named else None, "user_fields": _fields(step.fields),
+        "communication_type": _THEIR_TYPES[named.type] if named else None, "user_fields": _fields(step.fields),
         "tags": [{"ext_id": tag.ext_id, "name": _clean(tag.name)} for tag in step.tags],
     })  # fmt: skip
 
@@ -277,7 +281,7 @@ def moment_of(value: Any, zone: ZoneInfo) -> datetime | None:
 
 def _communication(row: Mapping[str, Any]) -> Communication | None:
     number, kind = _int(row.get("communication_id")), row.get("communication_type")
-    known = next((one for one in _COMMUNICATION_TYPES if one == kind), None)
+    known = next((ours for ours, theirs in _THEIR_TYPES.items() if theirs == kind), None)
     return Communication(number, known) if number is not None and known else None
 
 

@@ -20,10 +20,16 @@ CONTACTS_MOST = 1000
 DEALS_MOST = 1000
 STAGES_MOST = 100
 STAGE_ORDER_MOST = 10_000
+# Components of the account that this product needs, by the vendor's ids (`Plan.has`).
+LOADS_REQUESTS = "upload_offline_messages"
+LOADS_SESSIONS = "upload_sessions"
+HOLDS_DEALS = "sales_funnel"
+
 NO_CAMPAIGN = -1  # "Посетители без рекламной кампании"
 
 DataType = Literal["numeric", "string"]
-CommunicationType = Literal["chat", "offline_message", "call", "goal", "email"]
+CommunicationType = Literal["chat", "request", "call", "goal", "email"]
+Owner = Literal["deal", "request"]  # what a field of the account belongs to
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +84,7 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What the account has switched on: `components` holds the vendor's ids, as `upload_offline_messages`."""
+    """What the account has switched on: `components` holds the vendor's ids, as `LOADS_REQUESTS`."""
 
     customer_id: int | None
     user_id: int | None

@@ -15,6 +15,8 @@ from zoneinfo import ZoneInfo
 import aiohttp
 import pytest
 
+from e2e.stand.app import start_stand
+from e2e.stand.state import StandConfig
 from e2e.stand.uis.app import ERRORS, RunningUis, start_uis
 from e2e.stand.uis.state import Uis
 from server.platform.egress import (
@@ -31,6 +33,8 @@ from server.uis import mapping
 from server.uis.data_api import DataApi
 from server.uis.errors import AccessRefused, PointsSpent, RequestRefused, RightRefused, error_of
 from server.uis.model import (
+    HOLDS_DEALS,
+    LOADS_REQUESTS,
     ByDefault,
     Communication,
     Contact,
@@ -138,7 +142,7 @@ async def test_the_account_and_its_lists(api: DataApi, uis: Uis) -> None:
     assert (await api.account()).timezone == "Asia/Yekaterinburg"
     plan = await api.plan()
     assert plan.active
-    assert plan.has("upload_offline_messages")
+    assert plan.has(LOADS_REQUESTS)
     assert [(site.id, site.domain) for site in await api.sites()] == [
         (SITE, "salon.example"),
         (43526, "app.salon.example"),
@@ -444,11 +448,11 @@ async def test_a_field_is_made_before_it_is_filled(api: DataApi, uis: Uis, clock
     asked = request_of(clock, fields=(FieldValue("services", "Стрижка"),))
     (told,) = await api.ensure_offline_requests([asked])
     assert told.state == "refused"
-    await api.ensure_fields("offline_message", [FieldDefinition("services", "Услуги")])
+    await api.ensure_fields("request", [FieldDefinition("services", "Услуги")])
     (told,) = await api.ensure_offline_requests([asked])
     assert uis.messages[told.vendor_id or 0]["user_fields"] == [{"ext_id": "services", "value": "Стрижка"}]
-    await api.ensure_fields("offline_message", [FieldDefinition("services", "Что выбрали")])
-    assert [one.name for one in await api.fields("offline_message")] == ["Что выбрали"]
+    await api.ensure_fields("request", [FieldDefinition("services", "Что выбрали")])
+    assert [one.name for one in await api.fields("request")] == ["Что выбрали"]
 
 
 @pytest.mark.parametrize("mode", ["all", "partial", "skip"])
@@ -671,7 +675,7 @@ async def test_a_deal_with_everything(api: DataApi, uis: Uis, clock: Clock) -> N
     uis.call(PHONE, at=clock() - timedelta(minutes=6))
     step = step_of(
         clock, employee="staff:1", contacts=("client:1",), main_contact="client:1", comments="Новый клиент", source="Форма",
-        communication=Communication(row.communication_id, "offline_message"), tags=(Tag("vip", "VIP"),),
+        communication=Communication(row.communication_id, "request"), tags=(Tag("vip", "VIP"),),
         fields=(FieldValue("services", "Стрижка"), FieldValue("paid", "1000.5")),
     )  # fmt: skip
     done = replace(step, stage="came", stage_at=clock(), closed_at=clock(), revenue=Decimal("3000"))
@@ -680,6 +684,7 @@ async def test_a_deal_with_everything(api: DataApi, uis: Uis, clock: Clock) -> N
     history = await api.deal_history("deal:1")
     assert [(one.stage, one.generated) for one in history] == [("waiting", False), ("confirmed", True), ("came", False)]
     assert [one.revenue for one in history] == [Decimal("2500.5"), Decimal(3000), Decimal(3000)]
+    assert history[0].communication == step.communication
     assert history[0].created_at == step.created_at.replace(microsecond=0)
     assert uis.deals["deal:1"].link == (row.communication_id, "offline_message")  # named: it wins over the call
 
@@ -917,6 +922,15 @@ async def test_the_hand_on_the_stand(running: RunningUis, api: DataApi, uis: Uis
             assert [note["outcome"] for note in (await answer.json())["journal"]] == ["internal_error", "ok"]
 
 
+async def test_the_stand_has_uis_under_a_path_of_its_own(egress: Egress) -> None:
+    stand = await start_stand(StandConfig())
+    try:
+        api = DataApi(egress, base_url=f"http://127.0.0.1:{stand.port}/uis", access=Key(KEY))
+        assert (await api.account()).timezone == "Asia/Yekaterinburg"
+    finally:
+        await stand.stop()
+
+
 # --- the vendor's own examples
 
 
@@ -969,7 +983,7 @@ async def test_the_client_sends_the_names_of_the_vendors_papers_and_no_others(
     api: DataApi, uis: Uis, clock: Clock
 ) -> None:
     await test_a_deal_with_everything(api, uis, clock)
-    await api.ensure_fields("offline_message", [FieldDefinition("services", "Услуги")])
+    await api.ensure_fields("request", [FieldDefinition("services", "Услуги")])
     session = uis.visit(at=clock() - timedelta(hours=1))
     asked = request_of(clock, 2, email="olga@salon.example", fields=(FieldValue("services", "Стрижка"),))
     await api.upload_offline_requests([asked, replace(asked, ext_id="booking:3", origin=InSession(session))])
@@ -996,7 +1010,7 @@ def test_the_answers_of_the_vendors_papers_are_understood() -> None:
     plan = mapping.plan_of(sample("getobj.account_response")["result"]["data"])
     assert (plan.customer_id, plan.timezone, plan.active) == (183510, "Europe/Moscow", True)
     assert plan.has("operation")
-    assert not plan.has("sales_funnel")
+    assert not plan.has(HOLDS_DEALS)
     sources = [mapping.source_of(row) for row in sample("get.sources_response")["result"]["data"]]
     assert [(one.id, one.usable) for one in sources if one] == [(8, True), (2, True)]
     fields = [mapping.field_of(row) for row in sample("get.deal_user_fields_response")["result"]["data"]]

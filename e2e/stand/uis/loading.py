@@ -122,7 +122,7 @@ def _check_its_session(uis: Uis, item: dict[str, Any], path: str) -> Session | N
         raise Refused("entity_not_found", field=f"{path}visitor_session_id", value=number)
     at = uis.moment(item["date_time"])
     # "Later than the session's", in whole seconds; not more than 180 days after it.
-    if at < session.at.replace(microsecond=0) or at - session.at > days(180):
+    if at <= session.at.replace(microsecond=0) or at - session.at > days(180):
         raise Refused("invalid_date_time", field=f"{path}date_time", value=item["date_time"])
     return session
 
