@@ -12,6 +12,7 @@ from typing import Literal
 from server.bookings.model import BookingStatus
 
 StageKind = Literal["in_process", "success", "failed"]
+RefusedFor = Literal["no_stage_in_process", "too_many_stages", "stage_twice", "status_without_stage", "other_kind"]
 #: The other system takes 1 to 100 stages in process, and orders up to 10,000.
 STAGES_IN_PROCESS = 100
 #: Between two stages there is room for another.
@@ -22,11 +23,7 @@ _LOST = frozenset({BookingStatus.NO_SHOW, BookingStatus.DELETED})
 class FunnelRefused(ValueError):
     """A funnel the other system would not take, or that leaves a booking without a stage."""
 
-    def __init__(
-        self,
-        reason: Literal["no_stage_in_process", "too_many_stages", "stage_twice", "status_without_stage"],
-        name: str,
-    ) -> None:
+    def __init__(self, reason: RefusedFor, name: str) -> None:
         self.reason, self.name = reason, name
         super().__init__(
             {
@@ -34,6 +31,7 @@ class FunnelRefused(ValueError):
                 "too_many_stages": f"a funnel takes at most {STAGES_IN_PROCESS} stages in process",
                 "stage_twice": f"two stages have the key «{name}»",
                 "status_without_stage": f"there is no stage «{name}» in this funnel",
+                "other_kind": f"the funnel that exists has no stage «{name}» of that kind, and it cannot be added",
             }[reason]
         )
 
@@ -99,3 +97,47 @@ def make_funnel(
         if stage_of.get(status) not in keys:
             raise FunnelRefused("status_without_stage", stage_of.get(status, status.value))
     return Funnel(key, name, stages, dict(stage_of))
+
+
+# --- making the other system's funnel this one
+
+
+@dataclass(frozen=True, slots=True)
+class FunnelChange:
+    """One thing to do, in the order given. `stage` as it is to be; none for what concerns the funnel itself."""
+
+    kind: Literal["make_funnel", "rename_funnel", "make_stage", "rename_stage", "move_stage"]
+    stage: Stage | None = None
+
+
+def funnel_changes(
+    wanted: Funnel, held_name: str | None, held_stages: Sequence[Stage] = ()
+) -> tuple[FunnelChange, ...]:
+    """What turns the funnel as it is held (`held_name` None: not made yet) into the wanted one; nothing if it is.
+
+    Stages that are not ours stay where they are, and no stage is ever dropped: old deals stand in it. The two closed
+    stages are made with the funnel and can only be renamed: raises `FunnelRefused` where they are others.
+    """
+    if held_name is None:
+        return (FunnelChange("make_funnel"),)
+    changes = [FunnelChange("rename_funnel")] if held_name != wanted.name else []
+    held = {stage.key: stage for stage in held_stages}
+    in_order = _in_order(wanted, held)
+    for stage in wanted.stages:
+        there = held.get(stage.key)
+        if (there is None and stage.closed) or (there is not None and there.kind != stage.kind):
+            raise FunnelRefused("other_kind", stage.key)
+        if there is None:
+            changes.append(FunnelChange("make_stage", stage))
+            continue
+        if there.name != stage.name:
+            changes.append(FunnelChange("rename_stage", stage))
+        if not in_order and not stage.closed and there.order != stage.order:
+            changes.append(FunnelChange("move_stage", stage))
+    return tuple(changes)
+
+
+def _in_order(wanted: Funnel, held: Mapping[str, Stage]) -> bool:
+    """Whether our stages are all there and stand in the wanted order, whatever their numbers and neighbours."""
+    keys = [stage.key for stage in wanted.stages if not stage.closed]
+    return all(key in held for key in keys) and keys == sorted(keys, key=lambda key: held[key].order)

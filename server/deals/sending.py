@@ -27,7 +27,11 @@ class Sending(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """What the other system is known to hold of a deal, to be stored when it has accepted a parcel."""
+    """What the other system is known to hold of a deal, to be stored when it has accepted a parcel.
+
+    Where the outcome of a request is not known, it is made of what the other system shows of the deal, with the time
+    of the stage for that of the change and an empty content: then what it holds is sent once more, and no stage twice.
+    """
 
     funnel_key: str
     stage_key: str
@@ -74,9 +78,7 @@ def what_to_send(deal: Deal, sent: Sent | None, rules: Rules) -> Parcel:
     if deal.content == sent.content:
         return Parcel(Sending.NOTHING, deal, (), None)
     changed_at = max(whole_second(deal.changed_at), sent.changed_at + SECOND)
-    stage_at = sent.stage_at
-    if rules.content == "stage_time":
-        stage_at = changed_at = max(changed_at, sent.stage_at + SECOND)
+    stage_at = changed_at if rules.content == "stage_time" else sent.stage_at
     return _parcel(Sending.CONTENT, deal, [(replace(deal.steps[-1], at=stage_at), changed_at)])
 
 

@@ -52,6 +52,8 @@ def passed(found: History) -> list[tuple[str, int]]:
         ([told(0, rank=0), told(0, CONFIRMED), told(0, CAME, rank=3)], [("waiting", 0), ("confirmed", 1), ("success", 2)]),
         ([told(0), told(0.4, CONFIRMED), told(0.9, CAME), told(2)],
          [("waiting", 0), ("confirmed", 1), ("success", 2), ("waiting", 3)]),
+        ([told(0, rank=0), told(5, deleted=True, rank=2), told(5, CONFIRMED, rank=3), told(9, CAME)],
+         [("waiting", 0), ("failed", 5), ("confirmed", 6), ("success", 9)]),
         # known only since later: it waited since its creation
         ([told(7, CAME)], [("waiting", 0), ("success", 7)]),
         ([told(7)], [("waiting", 0)]),
@@ -95,6 +97,17 @@ def test_a_booking_restored_while_closed_deals_stay_closed_succeeds_later() -> N
     life = [told(0), told(1, deleted=True), told(2), told(3, CAME)]
     assert passed(history(*life, backward="closed_stays")) == [("waiting", 0), ("failed", 1), ("success", 3)]
     assert history(*life[:3], backward="closed_stays").status is BookingStatus.WAITING
+
+
+def test_between_the_two_closed_stages_there_is_no_forward_and_no_back() -> None:
+    life = [told(0), told(1, NO_SHOW), told(2, CAME), told(3, None, deleted=True)]
+    for backward in ("closed_stays", "forward_only"):
+        assert passed(history(*life, backward=backward)) == [
+            ("waiting", 0),
+            ("failed", 1),
+            ("success", 2),
+            ("failed", 3),
+        ]
 
 
 @pytest.mark.parametrize(

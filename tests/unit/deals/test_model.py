@@ -176,6 +176,13 @@ def test_a_contact_known_by_e_mail_alone_does_not_hang_on_its_case() -> None:
     assert one.key == other.key
 
 
+def test_a_contact_is_no_other_for_the_booking_it_was_first_seen_with() -> None:
+    assert deal(booking(created_at=at(-99))).contact == deal().contact
+    since = deal(booking(client=Client(77, since=at(-500)))).contact
+    assert since is not None
+    assert since.created_at == at(-500)
+
+
 def test_a_phone_is_not_printed() -> None:
     assert "79000000001" not in f"{booking()!r} {deal().contact!r}"
     assert isinstance(deal().contact, Contact)

@@ -100,6 +100,22 @@ def test_a_stage_told_too_late_is_not_sent_behind_a_later_one() -> None:
     assert what_to_send(late, sent(deal(CAME)), Rules()).kind is Sending.NOTHING
 
 
+def test_a_deal_found_to_be_closed_earlier_tells_its_true_closing_time() -> None:
+    held = sent(deal(CAME))
+    earlier = deal(replace(CAME, changed_at=at(90)), Telling(at(40), 1, attendance=1))
+    parcel = what_to_send(earlier, held, Rules())
+    assert (parcel.kind, rows(parcel), parcel.entries[0].closed_at) == (Sending.CONTENT, [("success", 60, 90)], at(40))
+
+
+def test_after_an_unknown_outcome_what_is_held_is_sent_once_more_and_no_stage_twice() -> None:
+    told = deal(CAME, Telling(at(30), 1, attendance=2))
+    found = Sent("yclick", "confirmed", at(30), at(30), "")
+    parcel = what_to_send(told, found, Rules())
+    assert (parcel.kind, rows(parcel)) == (Sending.STAGES, [("success", 60, 60)])
+    whole = what_to_send(told, Sent("yclick", "success", at(60), at(60), ""), Rules())
+    assert (whole.kind, rows(whole)) == (Sending.CONTENT, [("success", 60, 61)])
+
+
 def test_the_newer_of_one_second_moves_behind_what_was_sent() -> None:
     held = sent(deal(replace(CAME, attendance=2)))
     parcel = what_to_send(deal(replace(CAME, attendance=-1)), held, Rules())
