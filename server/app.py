@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ctypes
 import signal
 import socket
+import struct
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -34,6 +36,9 @@ _log = logger(__name__)
 _OPEN_TO_OTHER_SITES = ("/c", "/hooks/")
 #: How long a draining server still answers, with `Connection: close`, what keep-alive clients send.
 DRAIN_S = 1.0
+#: How long a handshake under way may take to reach us before the door is shut.
+HANDSHAKE_S = 0.2
+_BACKLOG = 1024
 DRAINING: web.AppKey[asyncio.Event] = web.AppKey("draining")
 Role = str  # all, web, worker
 
@@ -175,11 +180,8 @@ async def serve(app: web.Application, *, reuse_port: bool = False, sock: socket.
     settings = app[SETTINGS]
     runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=10, keepalive_timeout=75)
     await runner.setup()
-    site: web.BaseSite = (
-        web.SockSite(runner, sock)
-        if sock
-        else web.TCPSite(runner, settings.host, settings.port, reuse_port=reuse_port or None, backlog=1024)
-    )
+    listening = sock or _listen(settings.host, settings.port, reuse_port=reuse_port)
+    site = web.SockSite(runner, listening, backlog=_BACKLOG)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for name in (signal.SIGTERM, signal.SIGINT):
@@ -189,11 +191,53 @@ async def serve(app: web.Application, *, reuse_port: bool = False, sock: socket.
         _log.info("server.ready", url=settings.base_url)
         await stop.wait()
         _log.info("server.draining")
+        await _stop_listening(runner, site, listening)
         app[DRAINING].set()
-        await site.stop()
         await asyncio.sleep(DRAIN_S)
     finally:
         await runner.cleanup()
         for name in (signal.SIGTERM, signal.SIGINT):
             loop.remove_signal_handler(name)
     _log.info("server.stopped")
+
+
+def _listen(host: str, port: int, *, reuse_port: bool) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    return socket.create_server((host, port), family=family, backlog=_BACKLOG, reuse_port=reuse_port)
+
+
+async def _stop_listening(runner: web.AppRunner, site: web.SockSite, listening: socket.socket) -> None:
+    """Closes the listening socket without resetting anybody: who is connected but not yet taken in is taken in first.
+
+    The kernel resets what waits in the queue of a closed socket, though another process may listen on the port.
+    """
+    if _turn_newcomers_away(listening):
+        await asyncio.sleep(HANDSHAKE_S)
+    assert runner.server is not None
+    loop = asyncio.get_running_loop()
+    while True:
+        try:
+            connection, _ = listening.accept()
+        except OSError:  # nobody waits any more
+            break
+        connection.setblocking(False)
+        await loop.connect_accepted_socket(runner.server, connection)
+    await site.stop()
+
+
+#: A filter of the kernel (classic BPF), for a packet from its TCP header on: one that only opens a connection is
+#: dropped, so that its sender asks again, in a second, whoever listens then. Everything else passes.
+_DROP_SYN = ((0x30, 0, 0, 13), (0x54, 0, 0, 0x12), (0x15, 0, 1, 0x02), (0x06, 0, 0, 0), (0x06, 0, 0, 0xFFFFFFFF))
+_SO_ATTACH_FILTER = 26
+
+
+def _turn_newcomers_away(listening: socket.socket) -> bool:
+    """Whether the kernel took the filter; without it a handshake of this very moment may be reset."""
+    program = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *line) for line in _DROP_SYN))
+    try:
+        listening.setsockopt(
+            socket.SOL_SOCKET, _SO_ATTACH_FILTER, struct.pack("HP", len(_DROP_SYN), ctypes.addressof(program))
+        )
+    except OSError:
+        return False
+    return True
