@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -169,8 +170,9 @@ class DataApi:
         """Loads each request once; never raises a vendor's error, each request has its outcome.
 
         `unknown` names those whose last upload ended without an answer: they are looked up, and what is found there
-        is not loaded again. A refused group is looked up as well before its requests are tried one by one, for
-        whether one bad row fails the others is not documented.
+        is not loaded again. They stay unknown until they are accepted or refused: a loaded row may show with a delay,
+        so let some time pass before asking again. A refused group is looked up as well before its requests are tried
+        one by one, for whether one bad row fails the others is not documented.
         """
         outcomes: dict[str, Outcome] = {}
         stop: VendorError | None = None
@@ -179,9 +181,7 @@ class DataApi:
         try:
             held = await self.find_offline_requests(asked, priority=priority) if asked else {}
         except VendorError as error:
-            return [
-                Outcome(one.ext_id, "unknown" if one.ext_id in unknown else "not_sent", error=error) for one in requests
-            ]
+            return [_still_unknown(Outcome(one.ext_id, "not_sent", error=error), unknown) for one in requests]
         outcomes |= {ext_id: _accepted(rows) for ext_id, rows in held.items()}
         left = [one for one in once.values() if one.ext_id not in outcomes]
         for group in groups(left, min(self._options.small_group, model.REQUESTS_MOST)):
@@ -191,7 +191,7 @@ class DataApi:
             else:
                 told = [Outcome(one.ext_id, "not_sent", error=stop) for one in group]
             outcomes |= {one.ext_id: one for one in told}
-        return [outcomes[one.ext_id] for one in requests]
+        return [_still_unknown(outcomes[one.ext_id], unknown) for one in requests]
 
     async def _load(self, group: list[OfflineRequest], priority: Priority) -> list[Outcome]:
         try:
@@ -483,6 +483,10 @@ def _accepted(rows: list[LoadedRequest]) -> Outcome:
     first, *others = rows
     doubles = tuple(row.id for row in others)
     return Outcome(first.ext_id, "accepted", first.id, first.communication_id, doubles=doubles)
+
+
+def _still_unknown(told: Outcome, unknown: frozenset[str]) -> Outcome:
+    return replace(told, state="unknown") if told.state == "not_sent" and told.ext_id in unknown else told
 
 
 def _session_ids(rows: list[Any], name: str) -> dict[str, int]:

@@ -496,6 +496,21 @@ async def test_nothing_is_sent_when_the_look_up_fails(api: DataApi, uis: Uis, cl
     assert calls(uis, "upload.offline_messages") == []
 
 
+async def test_what_is_unknown_stays_so_until_the_vendor_has_said_something(
+    api: DataApi, uis: Uis, clock: Clock
+) -> None:
+    uis.switch(report_delay_s=90)
+    uis.cue("lost_answer", method="upload.offline_messages")
+    await api.ensure_offline_requests([request_of(clock)])
+    uis.cue("limit_minute", method="upload.offline_messages")  # not in the report yet, and not sent again either
+    (told,) = await api.ensure_offline_requests([request_of(clock)], unknown=frozenset({"booking:1"}))
+    assert (told.state, type(told.error)) == ("unknown", PointsSpent)
+    clock.go(seconds=91)
+    (told,) = await api.ensure_offline_requests([request_of(clock)], unknown=frozenset({"booking:1"}))
+    assert told.state == "accepted"
+    assert len(uis.messages) == 1
+
+
 async def test_work_stops_at_the_first_group_without_an_answer(
     running: RunningUis, egress: Egress, clock: Clock, uis: Uis
 ) -> None:
