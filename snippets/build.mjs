@@ -20,7 +20,7 @@ for (const name of ['site', 'form']) {
     bundle: true,
     minify: true,
     format: 'esm', // the page's template wraps it in a function
-    banner: { js: 'try{' },
+    banner: { js: '"use strict";try{' },
     footer: { js: '}catch(e){}' },
     target: 'es2017',
     charset: 'ascii',

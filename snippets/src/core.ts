@@ -206,10 +206,8 @@ export const flush = (leaving?: boolean): void => {
         keepalive: true,
         credentials: 'omit',
       })
-      .then(
-        (answer) => answer.status,
-        () => 0,
-      )
+      .then((answer) => answer.status)
+      .catch(() => 0)
       .then((status) => {
         busyUntil = 0
         // 400, 404 and 413 are for good; all else is tried again, ever more seldom.
