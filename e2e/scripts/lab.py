@@ -117,6 +117,8 @@ class Lab:
             self._send(request, 200, "", "text/css" if "/css/" in path else "application/javascript")
         elif "/api/" in path:
             self._api(request, path)
+        elif path.startswith("/end"):
+            self._send(request, 200, "<!doctype html><title>end</title>", "text/html; charset=utf-8")
         elif host == "salon.test":
             text, headers = self.pages.get(path.split("?")[0], ("<!doctype html><title>-</title>нет", {}))
             self._send(request, 200, text, "text/html; charset=utf-8", headers)
