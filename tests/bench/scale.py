@@ -15,5 +15,5 @@ class Scale:
     rows: int
 
 
-FULL = Scale(quick=False, rounds=3, seconds=3.0, rows=1_000_000)
+FULL = Scale(quick=False, rounds=3, seconds=2.0, rows=1_000_000)
 QUICK = Scale(quick=True, rounds=1, seconds=1.0, rows=20_000)

@@ -62,7 +62,7 @@ class Service:
 
         return self.database(ask)
 
-    def settle(self, *, within_s: float = 120) -> float:
+    def settle(self, *, within_s: float = 300) -> float:
         """Waits until all that was accepted has been worked on; answers how long that took, in seconds."""
         return asyncio.run(_settled(self.process.folder / "data", within_s))
 

@@ -3,7 +3,8 @@
 Baselines: a bare journal with fdatasync for one connection, SQLite (WAL, FULL) with group commit for 64. Ours looks
 up the token, commits the body to the inbox and counts it; the bookings are worked on by the same process at the same
 time. Checked: bodies in the inbox = acknowledged, and every one became a booking.
-Targets: p50 ≤ 1.5 × the journal; ≥ 0.8 × SQLite at 64 connections; p99 ≤ 200 ms is the contract's promise.
+One connection is measured twice: at a pace as in life, and as fast as answers come, when the work on the bookings
+shares the processor with the answers. Targets: p50 ≤ 1.5 × the journal; ≥ 0.8 × SQLite at 64 connections; p99 ≤ 200 ms is the contract's promise.
 """
 
 from __future__ import annotations
@@ -13,14 +14,17 @@ from tests.bench.report import Figure, Target, alternate
 from tests.bench.scale import Scale
 from tests.bench.servers import Service, anchor, yclick
 
+#: A busy chain's webhooks in a second; at that pace the work on one does not run into the next.
+_PACE = 20
+
 
 def bench(scale: Scale) -> list[Figure]:
     with yclick() as service, anchor("journal") as journal, anchor("sqlite") as sqlite:
         sent = 0
 
-        def ours(connections: int, seconds: float) -> dict[str, float]:
+        def ours(connections: int, seconds: float, rate: float = 0) -> dict[str, float]:
             nonlocal sent
-            result = run(Load(service.hook, "hook", connections, seconds, first=sent))
+            result = run(Load(service.hook, "hook", connections, seconds, rate, first=sent))
             sent += int(result["answered"])
             result["lag_s"] = service.settle()
             return result
@@ -33,6 +37,13 @@ def bench(scale: Scale) -> list[Figure]:
                 "journal": lambda: run(Load(f"{journal.base}/hook", "hook", 1, scale.seconds)),
             },
         )
+        paced = alternate(
+            scale.rounds,
+            {
+                "ours": lambda: ours(1, scale.seconds, _PACE),
+                "journal": lambda: run(Load(f"{journal.base}/hook", "hook", 1, scale.seconds, _PACE)),
+            },
+        )
         crowd = alternate(
             scale.rounds,
             {
@@ -42,6 +53,10 @@ def bench(scale: Scale) -> list[Figure]:
         )
         _check(service, sent)
     return [
+        Figure(
+            "webhook", f"webhook, {_PACE} a second, p50", "ms", paced["ours"]["p50_ms"], paced["journal"]["p50_ms"],
+            "journal", Target("<=", 1.5), Target("<=", 1.1), "each booking is done before the next webhook comes",
+        ),
         Figure(
             "webhook", "webhook, 1 connection, p50", "ms", alone["ours"]["p50_ms"], alone["journal"]["p50_ms"], "journal",
             Target("<=", 1.5), Target("<=", 1.1),
