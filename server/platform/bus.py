@@ -12,7 +12,7 @@ import time
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import Protocol
+from typing import Any, Protocol
 
 import redis.asyncio as redis
 from redis.exceptions import RedisError
@@ -129,5 +129,8 @@ async def open_bus(redis_url: str) -> Bus:
     """The bus of this process: Redis where an address is given, else in memory."""
     if not redis_url:
         return MemoryBus()
-    client: redis.Redis = redis.Redis.from_url(redis_url, socket_connect_timeout=2, socket_keepalive=True)
+    over_network: dict[str, Any] = (
+        {} if redis_url.startswith("unix:") else {"socket_connect_timeout": 2, "socket_keepalive": True}
+    )
+    client: redis.Redis = redis.Redis.from_url(redis_url, **over_network)
     return RedisBus(client)
