@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -24,7 +26,12 @@ def at(seconds: float) -> datetime:
 
 
 def integration(**told: Any) -> DealsIntegration:
-    return DealsIntegration.model_validate(told)
+    return _integration(json.dumps(told, sort_keys=True))
+
+
+@cache
+def _integration(told: str) -> DealsIntegration:
+    return DealsIntegration.model_validate_json(told)
 
 
 def settings(**told: Any) -> DealSettings:
