@@ -81,7 +81,7 @@ class BranchFunnel(_Strict):
     funnel: FunnelSettings
 
 
-class Person(_Strict):
+class ResponsiblePerson(_Strict):
     """A row of the table of responsible people: who in YCLIENTS is whom in UIS."""
 
     id: Number = Field(description="of the staff member, or of the user who created the booking")
@@ -89,7 +89,7 @@ class Person(_Strict):
     key: Key | None = Field(None, description="of an employee that exists already; without it one is made")
 
 
-class Fallback(_Strict):
+class ResponsibleFallback(_Strict):
     """Who answers where nobody is found."""
 
     name: Name
@@ -100,14 +100,14 @@ class ResponsibleSettings(_Strict):
     """«Ответственный менеджер»."""
 
     by: Literal["staff", "creator"] = "staff"
-    staff: list[Person] = Field(default_factory=list, max_length=5000)
-    creators: list[Person] = Field(default_factory=list, max_length=5000)
+    staff: list[ResponsiblePerson] = Field(default_factory=list, max_length=5000)
+    creators: list[ResponsiblePerson] = Field(default_factory=list, max_length=5000)
     make_missing: bool = Field(True, description="a person who is not in the table is added under their own name")
-    fallback: Fallback | None = None
+    fallback: ResponsibleFallback | None = None
 
     @field_validator("staff", "creators")
     @classmethod
-    def _once(cls, people: list[Person]) -> list[Person]:
+    def _once(cls, people: list[ResponsiblePerson]) -> list[ResponsiblePerson]:
         ids = [person.id for person in people]
         if len(set(ids)) < len(ids):
             raise ValueError(f"{_repeated(ids)} stands twice in the table of responsible people")
