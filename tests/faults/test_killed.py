@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from tests.factories import MOSCOW, Browser, ident, webhook
-from tests.server_process import ServerProcess, post
+from tests.server_process import ServerProcess, post, wait_for
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ def history(record_id: int, chance: random.Random) -> list[dict[str, Any]]:
         states.append(
             webhook(
                 record_id, created=t, changed=t + timedelta(seconds=number), status="create" if not number else "delete" if last else "update",
-                attendance=number % 3, deleted=last, online=bool(record_id % 2),
+                attendance=number % 3, deleted=last, online=bool(record_id % 2), comment=f"state {number}",
             )
         )  # fmt: skip
     return states
@@ -103,8 +103,19 @@ def test_thousand_webhooks_shuffled_doubled_two_percent_malformed_server_killed_
     for item in bookings:
         wanted = final[item["record_id"]]
         assert (item["attendance"], item["deleted"]) == (wanted["attendance"], wanted["deleted"])
-    held = {item["body"] for item in server.all("/api/v1/quarantine", token)}
-    assert held == {body.decode() for body in malformed}
+        assert item["comment"] == wanted["comment"]
+    held = [item["body"] for item in server.all("/api/v1/quarantine", token)]
+    assert set(held) == {body.decode() for body in malformed}
+    assert len(held) == line["quarantined"]
+    # Each state of each booking was stored exactly once, whatever came twice or was sent again after the kill.
+    assert line["stored"] == len(good)
+    leads = wait_for(lambda: _as_many(server.all("/api/v1/leads", token), len(final)))
+    assert sorted(lead["booking"]["record_id"] for lead in leads) == sorted(final)
+
+
+def _as_many(found: list[Any], number: int) -> list[Any]:
+    """The list once it is that long; before that nothing."""
+    return found if len(found) >= number else []
 
 
 def test_events_acknowledged_before_a_kill_are_there_once(server: ServerProcess) -> None:
@@ -115,8 +126,8 @@ def test_events_acknowledged_before_a_kill_are_there_once(server: ServerProcess)
         for _ in range(60):
             browser = Browser("https://salon.test/")
             body = json.dumps(browser.batch(browser.hit(), browser.open(ident()))).encode()
-            assert post(url, body) == 204
-            assert post(url, body) == 204  # the browser repeats what it is not sure of
+            for _ in range(2):  # the browser repeats what it is not sure of, and what was refused for the moment
+                wait_for(lambda body=body: post(url, body) == 204)  # type: ignore[misc]
             sent.append(browser.visit)
         if kill < 2:
             server.kill()
@@ -128,7 +139,8 @@ def test_events_acknowledged_before_a_kill_are_there_once(server: ServerProcess)
         if line["waiting"] == 0:
             break
         time.sleep(0.1)
-    assert (line["stored"], line["duplicate"], line["difference"]) == (360, 360, 0)
+    assert (line["stored"], line["difference"], line["waiting"]) == (360, 0, 0)
+    assert line["duplicate"] >= 360
     visits = server.all("/api/v1/visits", token)
     assert sorted(visit["id"] for visit in visits) == sorted(sent)
     assert {visit["hits"] for visit in visits} == {1}
@@ -155,46 +167,6 @@ def test_stale_lock_with_a_strangers_number_does_not_keep_the_server_down(server
         lock.write(f"{os.getpid()}\n{cluster}\n0\n5432\n\n\n\n")
     server.start()
     assert server.command("account", "show").returncode == 0
-
-
-def test_stopping_under_load_fails_no_request(server: ServerProcess) -> None:
-    """Keep-alive clients go on sending while the server drains; whatever it took it answers."""
-    import http.client
-
-    account = server.account()
-    broken: list[str] = []
-    answered = 0
-    stop = threading.Event()
-
-    def talk() -> None:
-        nonlocal answered
-        connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=5)
-        while not stop.is_set():
-            try:
-                connection.request("GET", f"/s/{account['site']['key']}.js")
-                answer = connection.getresponse()
-                answer.read()
-                answered += 1
-                if answer.status != 200:
-                    broken.append(str(answer.status))
-                if answer.will_close:
-                    return  # told to go elsewhere: that is how a balancer moves on
-            except ConnectionRefusedError:
-                return
-            except OSError as error:
-                broken.append(repr(error))
-                return
-
-    clients = [threading.Thread(target=talk) for _ in range(8)]
-    for client in clients:
-        client.start()
-    time.sleep(0.5)
-    assert server.stop() == 0
-    stop.set()
-    for client in clients:
-        client.join(10)
-    assert answered > 50
-    assert broken == []
 
 
 def _clusters(server: ServerProcess) -> list[str]:
