@@ -222,8 +222,6 @@ async def _fault(request: web.Request, uis: Uis, asked: dict[str, Any], fault: s
         return _cut(request)
     if fault == "both":
         return _json({"jsonrpc": "2.0", "id": asked["id"], "result": {"data": {}}, "error": {"code": 1, "message": ""}})
-    if fault == "no_version":
-        return _json({"id": asked["id"], "result": {"data": []}})
     return web.Response(status=int(fault.removeprefix("http_")) if fault.startswith("http_") else 502, text="")
 
 
@@ -235,6 +233,8 @@ async def _unsaid(request: web.Request, uis: Uis, answer: dict[str, Any], fault:
         return web.Response(text=json.dumps(answer)[:-9], content_type="application/json")
     if fault == "wrong_id":
         return _json({**answer, "id": "another"})
+    if fault == "no_version":
+        return _json({name: value for name, value in answer.items() if name != "jsonrpc"})
     if fault == "empty":
         return web.Response(text="", content_type="application/json")
     return _cut(request)

@@ -19,7 +19,7 @@ FAULTS = (
     "lost_answer", "late_hang", "wrong_id", "both", "no_version", "empty",
 )  # fmt: skip
 #: These do the work and lose the answer: to the caller the outcome is unknown.
-DONE_BUT_UNSAID = frozenset({"torn", "lost_answer", "late_hang", "wrong_id", "empty"})
+DONE_BUT_UNSAID = frozenset({"torn", "lost_answer", "late_hang", "wrong_id", "empty", "no_version"})
 _LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
 
 
