@@ -1,7 +1,7 @@
 """What the operator sets: one frozen object, from the environment alone, prefix ``YCLICK_``.
 
 An unknown ``YCLICK_`` variable is an error: a misspelt setting must not be silently ignored.
-`.env.example` is generated from this class (`yclick check --write-env-example`) and tested against it.
+`.env.example` is generated from this class (`yclick check --env-example`) and tested against it.
 """
 
 from __future__ import annotations

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from server import vendors
 from server.accounts.lookup import Lookup
@@ -18,11 +19,13 @@ from server.accounts.store import account_of_hook
 from server.bookings import backfill, reconcile
 from server.bookings import catching_up_store as catching_up
 from server.bookings import flow as bookings
-from server.delivery import inbox, outbox, retention
+from server.delivery import inbox, outbox, relay, retention
 from server.delivery.inbox import Handle
+from server.delivery.outbox import JOBS_TOPIC
 from server.delivery.routes import INBOX_TOPIC
 from server.delivery.spool import Spool
 from server.leads import flow as leads
+from server.leads import sending as lead_sending
 from server.matching import flow as matching
 from server.platform import metrics
 from server.platform.budget import Priority
@@ -38,7 +41,6 @@ from server.tracking.collector import HITS_TOPIC
 from server.yclients.phones import phone_e164
 
 _log = logger(__name__)
-JOBS_TOPIC = "jobs"
 LEADS_TOPIC = "leads"
 BACKFILL_TOPIC = "backfill"
 NOT_CONNECTED = "the account is not connected; run `yclick account connect yclients ACCOUNT`"
@@ -72,6 +74,8 @@ class Worker:
             bookings.CHANGED_JOB: self._booking_changed,
             bookings.READ_JOB: self._read_booking,
             tracking.EVIDENCE_JOB: self._evidence,
+            tracking.SESSION_JOB: self._session_known,
+            relay.JOBS["lead"]: self._deliver_leads,
         }
 
     def start(self) -> None:
@@ -233,7 +237,11 @@ class Worker:
         source = await self._vendors.booking_source(self._parts.pool, account_id, Priority.OPERATOR)
         if known is None or source is None:
             raise Unauthorized(NOT_CONNECTED)
-        counts = [await source.count_created(branch, since.date(), utc_now().date()) for branch in known.branches]
+        counts = []
+        for branch in known.branches:
+            zone = ZoneInfo(branch.timezone)
+            first, last = since.astimezone(zone).date(), utc_now().astimezone(zone).date()
+            counts.append(await source.count_created(branch, first, last))
         return None if None in counts else sum(number for number in counts if number)
 
     async def look_now(self, account_id: UUID, *, back: timedelta, dry_run: bool) -> AsyncIterator[tuple[int, bool]]:
@@ -269,17 +277,39 @@ class Worker:
             )  # fmt: skip
             if decision is None:
                 return
-            await leads.refresh(conn, job.account_id, booking_id, visit_id=decision.match["visit_id"], now=now)
+            sends = await leads.refresh(
+                conn, job.account_id, booking_id, visit_id=decision.match["visit_id"],
+                decided=decision.waits_until is None, now=now,
+            )  # fmt: skip
             if decision.waits_until is not None:
                 await outbox.enqueue(
                     conn, job.account_id, bookings.CHANGED_JOB, job.key, run_at=decision.waits_until,
                     payload={"cause": "grace"},
                 )  # fmt: skip
         await self._parts.bus.publish(LEADS_TOPIC, str(job.account_id))
+        if sends:
+            await self._parts.bus.publish(JOBS_TOPIC)
+
+    async def _deliver_leads(self, job: outbox.Job) -> None:
+        """Sends a group of what is due for the account, and comes back while there is more."""
+        desk = await self._vendors.lead_desk(self._parts.pool, job.account_id)
+        due = await lead_sending.deliver(
+            self._parts.pool, desk, job.account_id, self._parts.settings.retry_schedule_s, now=utc_now()
+        )
+        if due is not None:
+            raise outbox.Later(due)
 
     async def _evidence(self, job: outbox.Job) -> None:
         async with self._parts.pool.acquire() as conn, conn.transaction():
             found = await matching.reconsider(conn, job.account_id, job.payload, bookings.CHANGED_JOB, now=utc_now())
+        if found:
+            await self._parts.bus.publish(JOBS_TOPIC)
+
+    async def _session_known(self, job: outbox.Job) -> None:
+        async with self._parts.pool.acquire() as conn, conn.transaction():
+            found = await matching.session_known(
+                conn, job.account_id, job.payload["visits"], bookings.CHANGED_JOB, now=utc_now()
+            )
         if found:
             await self._parts.bus.publish(JOBS_TOPIC)
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Generic, TypeVar
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from server.accounts import flow, store
 from server.accounts.model import Account, AccountId, Branch, ScriptKey, Site
@@ -78,6 +79,11 @@ class Known:
     sites: tuple[Site, ...]
     branches: tuple[Branch, ...]
     yclients_connected: bool
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The clock of what belongs to no branch: that of the first one."""
+        return ZoneInfo(self.branches[0].timezone if self.branches else "Europe/Moscow")
 
 
 class Lookup:

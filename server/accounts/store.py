@@ -367,9 +367,22 @@ async def integration_settings(conn: Conn, account_id: AccountId, name: str) -> 
     return settings
 
 
-async def save_integration(conn: Conn, account_id: AccountId, name: str, settings: Mapping[str, Any]) -> None:
+async def integration_enabled_at(conn: Conn, account_id: AccountId, name: str) -> datetime | None:
+    """Since when an integration is on; None while it is off."""
+    at: datetime | None = await conn.fetchval(
+        "select enabled_at from integration where account_id = $1 and name = $2", account_id, name
+    )
+    return at
+
+
+async def save_integration(
+    conn: Conn, account_id: AccountId, name: str, settings: Mapping[str, Any], *, now: datetime
+) -> None:
+    """Keeps what the owner set; the moment it was switched on stays while it is on."""
     await conn.execute(
-        "insert into integration (account_id, name, settings) values ($1, $2, $3)"
-        " on conflict (account_id, name) do update set settings = excluded.settings, updated_at = now()",
-        account_id, name, dict(settings),
+        "insert into integration (account_id, name, settings, enabled_at, updated_at) values ($1, $2, $3,"
+        " case when $4 then $5::timestamptz end, $5) on conflict (account_id, name) do update set"
+        " settings = excluded.settings, updated_at = excluded.updated_at,"
+        " enabled_at = case when $4 then coalesce(integration.enabled_at, $5) end",
+        account_id, name, dict(settings), bool(settings.get("enabled")), now,
     )  # fmt: skip

@@ -1,4 +1,4 @@
-"""The REST surface `/api/v1`: leads, bookings, visits, quarantine, ledger, health, integrations; OpenAPI 3.1.
+"""The REST surface `/api/v1`: leads, bookings, visits, quarantine, ledger, health, deliveries, integrations; OpenAPI 3.1.
 
 Lists answer `{"data": […], "next_cursor": …}`; errors are problem details; every query is by the token's account.
 """
@@ -7,10 +7,9 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from server.api.documents import routes as document_routes
-from server.api.resources import routes as resource_routes
+from server.api import deliveries, documents, integrations, resources
 
 
 def setup(app: web.Application) -> None:
-    app.add_routes(resource_routes)
-    app.add_routes(document_routes)
+    for part in (resources, deliveries, integrations, documents):
+        app.add_routes(part.routes)

@@ -8,7 +8,7 @@ from typing import Any
 
 from aiohttp import web
 
-from server.api.resources import SwitchedOff
+from server.api.integrations import SwitchedOff
 from server.leads.settings import LeadsIntegration
 from server.tracking.model import BODY_LIMIT, EVENTS_LIMIT, KINDS
 
@@ -124,6 +124,16 @@ def _schemas() -> dict[str, Any]:
         ),
         "JourneyFact": _object({"at": _TIME, "kind": _TEXT, "facts": {"type": "object"}}),
         "Anything": {"type": "object"},
+        "Delivery": _object({
+            "id": _TEXT, "kind": {"enum": ["lead", "deal"]}, "booking_id": _TEXT, "company_id": _NULL_NUMBER,
+            "record_id": _NULL_NUMBER, "state": {"enum": ["waiting", "delivered", "retrying", "failed", "held", "off"]},
+            "code": _NULL_TEXT, "uis_id": _NULL_TEXT, "attempts": {"type": "integer"}, "last_error": _NULL_TEXT,
+            "next_attempt_at": _NULL_TIME, "delivered_at": _NULL_TIME, "created_at": _TIME,
+            "history": {
+                "type": "array",
+                "items": _object({"at": _TIME, "outcome": _TEXT, "code": _NULL_TEXT, "detail": _NULL_TEXT}),
+            },
+        }),
         "LeadsIntegration": LeadsIntegration.model_json_schema(ref_template="#/components/schemas/{model}"),
         **LeadsIntegration.model_json_schema(ref_template="#/components/schemas/{model}").get("$defs", {}),
         "SwitchedOff": SwitchedOff.model_json_schema(),
@@ -323,12 +333,23 @@ def openapi() -> dict[str, Any]:
         },
         **{
             f"{api}/{name}": _get(f"{name}: empty while the integration is off", _list("Anything"), parameters=_PAGING)
-            for name in ("deals", "calls", "chats", "deliveries")
+            for name in ("deals", "calls", "chats")
         },
+        f"{api}/deliveries": _get(
+            "What is on its way to UIS, with every attempt", _list("Delivery"),
+            parameters=[
+                {"name": "kind", "in": "query", "schema": {"enum": ["lead", "deal"]}},
+                {"name": "state", "in": "query", "schema": {"enum": ["waiting", "delivered", "retrying", "failed", "held", "off"]}},
+                *_PAGING,
+            ],
+        ),
         f"{api}/deliveries/{{id}}/replay": {
             "post": {
-                "summary": "Deliver once more: there is nothing to deliver while the integrations are off",
-                "parameters": [_in_path("id")], "responses": _problems(401, 404),
+                "summary": "Deliver once more what failed; looked up first, never doubled",
+                "parameters": [_in_path("id")],
+                "responses": {
+                    "200": _json("it waits for its turn", _object({"state": _TEXT, "kind": _TEXT})), **_problems(401, 404),
+                },
             }
         },
         f"{api}/reports/{{name}}": {

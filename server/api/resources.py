@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
-from functools import wraps
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from aiohttp import web
-from pydantic import BaseModel, ConfigDict, ValidationError
 
 from server.accounts import store as accounts
 from server.accounts.lookup import Known
-from server.accounts.web import api_account
+from server.api.authorized import authorized, not_found
 from server.bookings import store as booking_store
 from server.bookings.model import booking_status
 from server.delivery import inbox, ledger
 from server.keys import HANDLERS, LOOKUP, POOL, SPOOL
 from server.leads import store as leads
-from server.leads.settings import LeadsIntegration
 from server.leads.store import LeadFilter
 from server.leads.views import (
     booking_part,
@@ -39,22 +35,6 @@ from server.tracking import store as tracking
 from server.tracking.store import VisitFilter
 
 routes = web.RouteTableDef()
-_NOT_FOUND = Problem(404, "not_found", "There is no such thing in this account.")
-Authorized = Callable[[web.Request, Known], Awaitable[web.Response]]
-
-
-def _authorized(handler: Authorized) -> Callable[[web.Request], Awaitable[web.Response]]:
-    @wraps(handler)
-    async def wrapped(request: web.Request) -> web.Response:
-        account_id = await api_account(request)
-        known = await request.app[LOOKUP].known(account_id)
-        if known is None:
-            raise _NOT_FOUND
-        response = await handler(request, known)
-        response.headers["Cache-Control"] = "no-store"
-        return response
-
-    return wrapped
 
 
 def _locale(request: web.Request, known: Known) -> str:
@@ -75,7 +55,7 @@ def _next(rows: list[Row], limit: int, at: str, row_id: str) -> tuple[list[Row],
 
 
 @routes.get("/api/v1/leads")
-@_authorized
+@authorized
 async def list_leads(request: web.Request, known: Known) -> web.Response:
     query, limit = request.query, paging.read_limit(request.query)
     wanted = LeadFilter(
@@ -95,13 +75,13 @@ async def list_leads(request: web.Request, known: Known) -> web.Response:
 
 
 @routes.get("/api/v1/leads/{id}")
-@_authorized
+@authorized
 async def one_lead(request: web.Request, known: Known) -> web.Response:
     lead_id = paging.read_uuid(request.match_info["id"])
     async with request.app[POOL].acquire() as conn:
         row = await leads.lead_by_id(conn, known.account.account_id, lead_id)
     if row is None:
-        raise _NOT_FOUND
+        raise not_found()
     return web.json_response(lead_json(row, locale=_locale(request, known)))
 
 
@@ -129,7 +109,7 @@ def _booking_json(row: Row, *, locale: str) -> dict[str, Any]:
 
 
 @routes.get("/api/v1/bookings")
-@_authorized
+@authorized
 async def list_bookings(request: web.Request, known: Known) -> web.Response:
     query, limit = request.query, paging.read_limit(request.query)
     wanted = LeadFilter(
@@ -152,18 +132,18 @@ async def _booking(request: web.Request, known: Known) -> Row:
     async with request.app[POOL].acquire() as conn:
         row = await leads.lead_of_booking(conn, known.account.account_id, booking_id)
     if row is None:
-        raise _NOT_FOUND
+        raise not_found()
     return row
 
 
 @routes.get("/api/v1/bookings/{id}")
-@_authorized
+@authorized
 async def one_booking(request: web.Request, known: Known) -> web.Response:
     return web.json_response(_booking_json(await _booking(request, known), locale=_locale(request, known)))
 
 
 @routes.get("/api/v1/bookings/{id}/journey")
-@_authorized
+@authorized
 async def journey(request: web.Request, known: Known) -> web.Response:
     """Everything known of a booking on one line of time: the visit's events, the booking's changes, the decisions."""
     row = await _booking(request, known)
@@ -200,7 +180,7 @@ async def journey(request: web.Request, known: Known) -> web.Response:
 
 
 @routes.get("/api/v1/visits")
-@_authorized
+@authorized
 async def list_visits(request: web.Request, known: Known) -> web.Response:
     query, limit = request.query, paging.read_limit(request.query)
     wanted = VisitFilter(
@@ -217,19 +197,19 @@ async def list_visits(request: web.Request, known: Known) -> web.Response:
 
 
 @routes.get("/api/v1/visits/{id}")
-@_authorized
+@authorized
 async def one_visit(request: web.Request, known: Known) -> web.Response:
     async with request.app[POOL].acquire() as conn:
         row = await tracking.visit_by_id(
             conn, known.account.account_id, request.match_info["id"].replace("\0", "")[:64]
         )
     if row is None:
-        raise _NOT_FOUND
+        raise not_found()
     return web.json_response(_visit_json(row, known))
 
 
 def _visit_json(row: Row, known: Known) -> dict[str, Any]:
-    zone = ZoneInfo(known.branches[0].timezone if known.branches else "Europe/Moscow")
+    zone = known.zone
     return {
         **visit_json(row, zone),
         "visitor_id": row["visitor_id"],
@@ -248,12 +228,8 @@ def _visit_json(row: Row, known: Known) -> dict[str, Any]:
 # --- intake: quarantine and ledger
 
 
-def _utc(known: Known) -> ZoneInfo:
-    return ZoneInfo(known.branches[0].timezone if known.branches else "Europe/Moscow")
-
-
 @routes.get("/api/v1/quarantine")
-@_authorized
+@authorized
 async def list_quarantine(request: web.Request, known: Known) -> web.Response:
     query, limit = request.query, paging.read_limit(request.query)
     state = query.get("state", "open")
@@ -267,7 +243,7 @@ async def list_quarantine(request: web.Request, known: Known) -> web.Response:
     more = len(rows) > limit
     rows = rows[:limit]
     cursor = paging.write_cursor(rows[-1]["received_at"], rows[-1]["quarantine_id"]) if more else None
-    return web.json_response(paging.page([_quarantine_json(row, _utc(known)) for row in rows], cursor))
+    return web.json_response(paging.page([_quarantine_json(row, known.zone) for row in rows], cursor))
 
 
 def _quarantine_json(row: dict[str, Any], zone: ZoneInfo) -> dict[str, Any]:
@@ -287,23 +263,24 @@ def _quarantine_json(row: dict[str, Any], zone: ZoneInfo) -> dict[str, Any]:
 
 
 @routes.post("/api/v1/quarantine/{id}/replay")
-@_authorized
+@authorized
 async def replay(request: web.Request, known: Known) -> web.Response:
     """Gives one item to its handler again, after what was wrong has been mended."""
     quarantine_id = paging.read_uuid(request.match_info["id"])
+    request.app[LOOKUP].forget()  # a branch added a second ago must count
     async with request.app[POOL].acquire() as conn, conn.transaction():
         outcome = await inbox.replay(
             conn, request.app[HANDLERS], known.account.account_id, quarantine_id, now=utc_now()
         )
     if outcome is None:
-        raise _NOT_FOUND
+        raise not_found()
     if outcome.rejected:
         raise Problem(409, outcome.rejected[0].reason, "It still cannot be used; the reason stands in `code`.")
     return web.json_response({"state": "replayed", "outcome": outcome.state})
 
 
 @routes.get("/api/v1/ledger")
-@_authorized
+@authorized
 async def show_ledger(request: web.Request, known: Known) -> web.Response:
     now = utc_now()
     since = paging.read_time(request.query, "since") or now - timedelta(days=7)
@@ -314,7 +291,7 @@ async def show_ledger(request: web.Request, known: Known) -> web.Response:
         hours = await ledger.by_hour(conn, account_id, since, until)
         refused = await ledger.refusals(conn, account_id, since, until)
     total = {name: sum(line[name] for line in doors.values()) for name in next(iter(doors.values()), {})}
-    zone = _utc(known)
+    zone = known.zone
     return web.json_response(
         {
             "since": local(since, zone),
@@ -329,11 +306,11 @@ async def show_ledger(request: web.Request, known: Known) -> web.Response:
     )
 
 
-# --- health and settings
+# --- health
 
 
 @routes.get("/api/v1/health")
-@_authorized
+@authorized
 async def health(request: web.Request, known: Known) -> web.Response:
     """One word and its reasons: what an owner would want to be told."""
     now, account_id = utc_now(), known.account.account_id
@@ -360,62 +337,21 @@ async def health(request: web.Request, known: Known) -> web.Response:
             "last_24h": {
                 "visits": day["visits"], "bookings": day["bookings"], "matched": day["matched"], "waiting": day["waiting"],
             },
-            "last_webhook_at": local(last_hook, _utc(known)),
+            "last_webhook_at": local(last_hook, known.zone),
             "yclients_connected": known.yclients_connected,
         }
     )  # fmt: skip
 
 
-class SwitchedOff(BaseModel):
-    """Settings of an integration this version does not have yet; it can only be off."""
-
-    model_config = ConfigDict(extra="forbid")
-    enabled: bool = False
-
-
-INTEGRATIONS: dict[str, type[BaseModel]] = {
-    "leads": LeadsIntegration,
-    "deals": SwitchedOff,
-    "telephony": SwitchedOff,
-    "texts": SwitchedOff,
-}
-
-
-@routes.get("/api/v1/integrations/{name:leads|deals|telephony|texts}")
-@_authorized
-async def show_integration(request: web.Request, known: Known) -> web.Response:
-    name = request.match_info["name"]
-    async with request.app[POOL].acquire() as conn:
-        stored = await accounts.integration_settings(conn, known.account.account_id, name)
-    return web.json_response(INTEGRATIONS[name].model_validate(stored or {}).model_dump(mode="json"))
-
-
-@routes.put("/api/v1/integrations/{name:leads|deals|telephony|texts}")
-@_authorized
-async def save_integration(request: web.Request, known: Known) -> web.Response:
-    name = request.match_info["name"]
-    try:
-        wanted = INTEGRATIONS[name].model_validate_json(await request.read())
-    except ValidationError as error:
-        errors = [{"field": ".".join(map(str, item["loc"])), "message": item["msg"]} for item in error.errors()]
-        raise Problem(422, "bad_settings", "Some settings cannot be used.", errors=errors) from None
-    if isinstance(wanted, SwitchedOff) and wanted.enabled:
-        raise Problem(409, "not_available", f"The integration «{name}» is not part of this version.")
-    async with request.app[POOL].acquire() as conn:
-        await accounts.save_integration(conn, known.account.account_id, name, wanted.model_dump(mode="json"))
-    return web.json_response(wanted.model_dump(mode="json"))
-
-
-@routes.post("/api/v1/deliveries/{id}/replay")
 @routes.get("/api/v1/reports/{name}")
-@_authorized
+@authorized
 async def nothing_there_yet(_: web.Request, __: Known) -> web.Response:
-    """While the integrations are off there is no delivery to repeat and no report to read."""
-    raise _NOT_FOUND
+    """There are no reports in this version."""
+    raise not_found()
 
 
-@routes.get("/api/v1/{name:deals|calls|chats|deliveries}")
-@_authorized
+@routes.get("/api/v1/{name:deals|calls|chats}")
+@authorized
 async def empty_until_switched_on(request: web.Request, _: Known) -> web.Response:
     """Journals of integrations that are off: there are no rows, and the cursor rules hold."""
     paging.read_limit(request.query)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -39,6 +39,15 @@ async def by_id(conn: Conn, account_id: UUID, booking_id: UUID) -> Row | None:
         f"select {', '.join(_COLUMNS)}, read_at from booking where account_id = $1 and booking_id = $2",
         account_id, booking_id,
     )  # fmt: skip
+
+
+async def heads(conn: Conn, account_id: UUID, booking_ids: Sequence[UUID]) -> dict[UUID, Row]:
+    """Which bookings these are, in short."""
+    rows = await conn.fetch(
+        "select booking_id, company_id, record_id, client_name from booking where account_id = $1 and booking_id = any($2)",
+        account_id, list(booking_ids),
+    )  # fmt: skip
+    return {row["booking_id"]: row for row in rows}
 
 
 async def save(conn: Conn, booking: Mapping[str, Any]) -> None:

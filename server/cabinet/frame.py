@@ -35,11 +35,6 @@ def locale_of(session: LoginSession, known: Known) -> str:
     return session.person.locale or known.account.locale
 
 
-def zone_of(known: Known) -> str:
-    """The clock of what belongs to no branch: that of the first one."""
-    return known.branches[0].timezone if known.branches else "Europe/Moscow"
-
-
 def private(handler: Page) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
     """For people who are logged in; others are asked to, and come back."""
 
@@ -62,7 +57,7 @@ async def render(
     request: web.Request, template: str, session: LoginSession, known: Known, context: dict[str, Any]
 ) -> web.StreamResponse:
     full = {
-        "locale": locale_of(session, known), "zone": zone_of(known), "session": session, "account": known.account,
+        "locale": locale_of(session, known), "zone": known.zone.key, "session": session, "account": known.account,
         "path": request.path, "health": await _health(request, known), **context,
     }  # fmt: skip
     return aiohttp_jinja2.render_template(template, request, full)

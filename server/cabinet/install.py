@@ -11,7 +11,7 @@ from server.accounts import flow, store
 from server.accounts.lookup import Known
 from server.accounts.model import LoginSession, ScriptSettings
 from server.cabinet import words
-from server.cabinet.frame import locale_of, private, render, zone_of
+from server.cabinet.frame import locale_of, private, render
 from server.delivery import inbox
 from server.keys import HANDLERS, LOOKUP, POOL, SETTINGS, VAULT
 from server.leads import store as leads
@@ -45,7 +45,7 @@ async def _install(
     context = {
         "codes": flow.public_json(known.sites[0], known.branches, base_url), "hooks": hooks, "branches": known.branches,
         "script": known.account.script, "error": "", "saved": "", "new_branch": "", "zones": ZONES,
-        "zone_of_new": zone_of(known),
+        "zone_of_new": known.zone.key,
         "seen": {
             "first_visit": visits[0]["last_seen_at"] if visits else None,
             "first_webhook": max((row["last_used_at"] for row in tokens if row["vendor"] == "yclients" and row["last_used_at"]), default=None),

@@ -20,6 +20,8 @@ from server.platform.postgres import DATABASE_AWAY, Conn, Pool
 
 _log = logger(__name__)
 _LEASE_S = 30.0
+#: Signal on the bus: a job may be due now.
+JOBS_TOPIC = "jobs"
 _chance = SystemRandom()
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from datetime import datetime, timedelta
+from typing import Any, Literal
 
 Kind = Literal["visit", "default", "app"]
 
@@ -39,3 +41,24 @@ def attribute(*, has_visit: bool, origin: str, settings: LeadSettings) -> Attrib
     if origin == "mobile_app":
         return Attribution("app", settings.app)
     return Attribution("default", settings.default)
+
+
+#: How long, and how often, what was sent may still be put right.
+CORRECTION_WINDOW = timedelta(hours=24)
+CORRECTIONS_MOST = 1
+
+
+def may_correct(
+    sent: Mapping[str, Any],
+    wanted: Mapping[str, Any],
+    *,
+    corrections: int,
+    sent_at: datetime | None,
+    allowed: bool,
+    now: datetime,
+) -> bool:
+    """Whether a lead that was sent is taken back and sent again with its better source: once, within a day."""
+    if dict(sent) == dict(wanted):
+        return False
+    fresh = sent_at is None or now - sent_at <= CORRECTION_WINDOW
+    return allowed and fresh and corrections < CORRECTIONS_MOST

@@ -33,6 +33,9 @@ class LeadsIntegration(BaseModel):
     enabled: bool = False
     default: Target = Field(default_factory=Target, description="for bookings without a session")
     mobile_app: Target = Field(default_factory=Target, description="for bookings made in the mobile app")
+    correct: bool = Field(
+        True, description="a lead whose visit is found after it was delivered is put right, once and within a day"
+    )
 
     @model_validator(mode="after")
     def _complete(self) -> LeadsIntegration:

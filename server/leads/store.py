@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -43,8 +44,8 @@ class LeadFilter:
 
 _JOURNAL = """
     select l.lead_id, b.created_at, l.updated_at, l.attribution_kind, l.campaign_id as to_campaign_id,
-        l.source_id as to_source_id, l.uis_site_id as to_site_id, l.delivery_state, l.uis_id, l.delivery_attempts,
-        l.last_error, l.next_attempt_at,
+        l.source_id as to_source_id, l.uis_site_id as to_site_id, coalesce(d.state, 'off') as delivery_state,
+        d.vendor_id as uis_id, coalesce(d.attempts, 0) as delivery_attempts, d.error as last_error, d.next_attempt_at,
         b.booking_id, b.company_id, b.record_id, b.online, b.origin, b.origin_facts, b.starts_at, b.services, b.amount, b.currency,
         b.client_name, b.client_phone, b.client_phone_raw, b.client_email, b.attendance, b.deleted, b.staff_name,
         b.received_at, b.changed_at, b.comment, b.created_at as booked_at, b.created_known,
@@ -58,6 +59,7 @@ _JOURNAL = """
     join branch br on br.account_id = b.account_id and br.branch_id = b.branch_id
     left join booking_match m on m.account_id = b.account_id and m.booking_id = b.booking_id
     left join visit v on v.account_id = b.account_id and v.visit_id = m.visit_id
+    left join delivery d on d.account_id = b.account_id and d.kind = 'lead' and d.subject_id = b.booking_id
 """
 
 _WHERE = """
@@ -116,6 +118,18 @@ async def lead_by_id(conn: Conn, account_id: UUID, lead_id: UUID) -> Row | None:
 
 async def lead_of_booking(conn: Conn, account_id: UUID, booking_id: UUID) -> Row | None:
     return await conn.fetchrow(_JOURNAL + " where b.account_id = $1 and b.booking_id = $2", account_id, booking_id)
+
+
+async def leads_to_send(conn: Conn, account_id: UUID, booking_ids: Sequence[UUID]) -> list[Row]:
+    return await conn.fetch(
+        "select b.booking_id, b.company_id, b.record_id, b.created_at, b.starts_at, b.services, b.client_name,"
+        " b.client_phone, b.client_email, br.timezone, br.title as branch_title, v.started_at as visit_started_at"
+        " from booking b join branch br on br.account_id = b.account_id and br.branch_id = b.branch_id"
+        " left join booking_match m on m.account_id = b.account_id and m.booking_id = b.booking_id"
+        " left join visit v on v.account_id = b.account_id and v.visit_id = m.visit_id"
+        " where b.account_id = $1 and b.booking_id = any($2)",
+        account_id, list(booking_ids),
+    )  # fmt: skip
 
 
 async def choices(conn: Conn, account_id: UUID) -> dict[str, list[str]]:

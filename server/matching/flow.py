@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -127,6 +127,14 @@ async def reconsider(conn: Conn, account_id: UUID, payload: Mapping[str, Any], j
     )  # fmt: skip
     for booking_id in found:
         await outbox.enqueue(conn, account_id, job_kind, str(booking_id), run_at=now, payload={"cause": "evidence"})
+    return len(found)
+
+
+async def session_known(conn: Conn, account_id: UUID, visits: Sequence[str], job_kind: str, *, now: datetime) -> int:
+    """Bookings of visits that became known elsewhere are looked at again: their leads may say more."""
+    found = await store.bookings_of_visits(conn, account_id, visits, since=now - IMPROVEMENT_WINDOW)
+    for booking_id in found:
+        await outbox.enqueue(conn, account_id, job_kind, str(booking_id), run_at=now, payload={"cause": "session"})
     return len(found)
 
 

@@ -91,6 +91,15 @@ async def undecided(
     return [row["booking_id"] for row in rows]
 
 
+async def bookings_of_visits(conn: Conn, account_id: UUID, visit_ids: Sequence[str], *, since: datetime) -> list[UUID]:
+    """Bookings lately matched with these visits."""
+    rows = await conn.fetch(
+        "select booking_id from booking_match where account_id = $1 and visit_id = any($2) and decided_at >= $3",
+        account_id, list(visit_ids), since,
+    )  # fmt: skip
+    return [row["booking_id"] for row in rows]
+
+
 async def current(conn: Conn, account_id: UUID, booking_id: UUID) -> Row | None:
     return await conn.fetchrow(
         "select visit_id, level, method, probability, margin_bits, reason_code, reason_params, evidence, alternatives,"

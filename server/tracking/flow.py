@@ -25,6 +25,8 @@ _log = logger(__name__)
 
 #: Job for matching: form events of this account came between two moments.
 EVIDENCE_JOB = "matching.evidence"
+#: Job: visits whose session in the other system became known.
+SESSION_JOB = "matching.session"
 TRIES = 5
 #: How long after the click the form may first open with a mark.
 MARK_LIFE = timedelta(minutes=30)
@@ -105,6 +107,7 @@ async def _work(conn: Conn, batch: Row, around: Surroundings | None, now: dateti
     if around is not None and fresh:
         await store.merge_visits(conn, account_id, _visit_updates(fresh, around, received_at))
         await _work_form_events(conn, account_id, fresh, around, now)
+        await _tell_of_sessions(conn, account_id, batch_id, fresh, now)
     await store.end_batch(conn, account_id, batch_id)
     if fresh:
         await ledger.count(conn, account_id, "collector", "stored", received_at, len(fresh))
@@ -208,6 +211,13 @@ async def _with_visit(conn: Conn, account_id: UUID, row: Row, event: FormEvent, 
     visit = _stranger_visit(row, event, around)
     await store.merge_visits(conn, account_id, [visit])
     return replace(event, visit_id=visit.visit_id)
+
+
+async def _tell_of_sessions(conn: Conn, account_id: UUID, batch_id: UUID, rows: list[Row], now: datetime) -> None:
+    """The other system's number of a visit may come after its booking: what was decided by then is looked at again."""
+    visits = sorted({row["visit_id"] for row in rows if row["kind"] == "uis" and row["visit_id"]})
+    if visits:
+        await outbox.enqueue(conn, account_id, SESSION_JOB, str(batch_id), run_at=now, payload={"visits": visits})
 
 
 def is_stranger(

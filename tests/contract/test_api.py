@@ -684,11 +684,13 @@ async def test_settings_of_leads_are_kept_as_sent(salon: Salon) -> None:
         "enabled": False,
         "default": {"entity": "source", "campaign_id": None, "source_id": None, "site_id": None},
         "mobile_app": {"entity": "source", "campaign_id": None, "source_id": None, "site_id": None},
+        "correct": True,
     }
     wanted = {
         "enabled": True,
         "default": {"entity": "campaign", "campaign_id": 7, "source_id": None, "site_id": None},
         "mobile_app": {"entity": "source", "campaign_id": None, "source_id": 8, "site_id": 9},
+        "correct": False,
     }
     async with salon.http.put("/api/v1/integrations/leads", json=wanted, headers=salon.token) as answer:
         assert (answer.status, await answer.json()) == (200, wanted)

@@ -1,0 +1,271 @@
+"""The relay: what is to stand in another system, tried until it does, with every attempt kept.
+
+Promises: a thing is wanted in the transaction that decided about it; before each try it is noted that one is under
+way, so that after a crash the other system is asked first and nothing is loaded twice; a failure ends as `failed`
+with its reason, as `held` where a person must act, or is tried again by the schedule with jitter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from random import SystemRandom
+from typing import Any, Literal
+from uuid import UUID
+
+from server.delivery import outbox
+from server.platform import metrics
+from server.platform.ids import new_id
+from server.platform.postgres import Conn, Pool, Row
+
+Kind = Literal["lead", "deal"]
+State = Literal["waiting", "delivered", "retrying", "failed", "held", "off"]
+#: Job of the outbox: deliver what is due of this kind for one account.
+JOBS: Mapping[Kind, str] = {"lead": "leads.deliver", "deal": "deals.deliver"}
+_ONE_KEY = "all"
+_chance = SystemRandom()
+
+
+@dataclass(frozen=True, slots=True)
+class Parcel:
+    """One thing on its way. `uncertain`: its last try ended without an answer."""
+
+    delivery_id: UUID
+    subject_id: UUID
+    attempts: int
+    uncertain: bool
+    wanted: Mapping[str, Any]
+    sent: Mapping[str, Any] | None
+    corrections: int
+
+
+# --- what became of a try
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    vendor_id: str | None
+    sent: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class TryAgain:
+    """No answer, or a pause was asked for. `sent`: whether the other system may have taken it all the same."""
+
+    code: str
+    detail: str
+    after_s: float | None = None
+    sent: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """This thing will never be taken as it is."""
+
+    code: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """Nothing can be delivered before a person acts; does not spend the attempts."""
+
+    code: str
+    detail: str
+
+
+Result = Delivered | TryAgain | Refused | Held
+
+
+@dataclass(frozen=True, slots=True)
+class Next:
+    """The state a try leads to. Pure, so that a schedule can be looked at without a clock."""
+
+    state: State
+    at: datetime | None
+    outcome: str
+
+
+def decide(result: Result, attempts: int, schedule_s: Sequence[float], *, now: datetime, chance: float = 1.0) -> Next:
+    """`attempts` counts this one. A pause is between half and all of the schedule's step, or what was asked for."""
+    match result:
+        case Delivered():
+            return Next("delivered", None, "delivered")
+        case Refused():
+            return Next("failed", None, "refused")
+        case Held():
+            return Next("held", None, "held")
+        case TryAgain(after_s=after_s, sent=sent):
+            outcome = "uncertain" if sent else "retry"
+            if attempts > len(schedule_s):
+                return Next("failed", None, outcome)
+            pause_s = schedule_s[attempts - 1] * (0.5 + chance / 2)
+            return Next("retrying", now + timedelta(seconds=max(pause_s, after_s or 0.0)), outcome)
+
+
+# --- wanting
+
+
+async def want(
+    conn: Conn, account_id: UUID, kind: Kind, subject_id: UUID, wanted: Mapping[str, Any], *, now: datetime, held: str
+) -> bool:
+    """A thing should stand there like this; answers whether anything is to be done.
+
+    Asked again with the same wish nothing changes. A wish that differs from what was sent starts anew. `held`: a code
+    when nothing may be sent now (the integration is off, the connection is refused), else "".
+    """
+    state = "held" if held and held != "off" else "off" if held else "waiting"
+    row = await conn.fetchrow(
+        "insert into delivery as d (account_id, delivery_id, kind, subject_id, state, wanted, code, next_attempt_at,"
+        " created_at, updated_at) values ($1, $2, $3, $4, $5, $6, $7, $8, $8, $8)"
+        " on conflict (account_id, kind, subject_id) do update set wanted = excluded.wanted, state = excluded.state,"
+        " code = excluded.code, error = null, attempts = 0, next_attempt_at = excluded.next_attempt_at,"
+        " updated_at = excluded.updated_at"
+        " where d.wanted is distinct from excluded.wanted or (d.state in ('off', 'held') and excluded.state = 'waiting')"
+        " returning d.state",
+        account_id, new_id(), kind, subject_id, state, dict(wanted), held, now,
+    )  # fmt: skip
+    if row is None or row["state"] != "waiting":
+        return False
+    await outbox.enqueue(conn, account_id, JOBS[kind], _ONE_KEY, run_at=now)
+    return True
+
+
+async def release(conn: Conn, account_id: UUID, kind: Kind, *, now: datetime) -> int:
+    """What was held or off goes on: the integration was switched on, or the connection mended."""
+    done = await conn.execute(
+        "update delivery set state = 'waiting', code = '', error = null, attempts = 0, next_attempt_at = $3,"
+        " updated_at = $3 where account_id = $1 and kind = $2 and state in ('held', 'off')",
+        account_id, kind, now,
+    )  # fmt: skip
+    number = int(done.split()[-1])
+    if number:
+        await outbox.enqueue(conn, account_id, JOBS[kind], _ONE_KEY, run_at=now)
+    return number
+
+
+async def hold_all(conn: Conn, account_id: UUID, kind: Kind, code: str, error: str, *, now: datetime) -> None:
+    """Nothing of this kind is tried until `release`: one reason for all, told once."""
+    await conn.execute(
+        "update delivery set state = 'held', code = $3, error = $4, next_attempt_at = null, updated_at = $5"
+        " where account_id = $1 and kind = $2 and state in ('waiting', 'retrying')",
+        account_id, kind, code, error[:500], now,
+    )  # fmt: skip
+
+
+async def replay(conn: Conn, account_id: UUID, delivery_id: UUID, *, now: datetime) -> Kind | None:
+    """One more round for a thing that failed; None: there is no such failed thing. Looked up first, never doubled."""
+    kind: Kind | None = await conn.fetchval(
+        "update delivery set state = 'waiting', attempts = 0, code = '', error = null, next_attempt_at = $3,"
+        " updated_at = $3, in_flight = true where account_id = $1 and delivery_id = $2 and state = 'failed'"
+        " returning kind",
+        account_id, delivery_id, now,
+    )  # fmt: skip
+    if kind is not None:
+        await outbox.enqueue(conn, account_id, JOBS[kind], _ONE_KEY, run_at=now)
+    return kind
+
+
+# --- trying
+
+
+async def take_due(pool: Pool, account_id: UUID, kind: Kind, *, now: datetime, limit: int) -> list[Parcel]:
+    """Due things of an account, oldest first, each noted as under way before it is sent."""
+    rows = await pool.fetch(
+        "with due as (select account_id, delivery_id, in_flight from delivery where account_id = $1 and kind = $2"
+        " and state in ('waiting', 'retrying') and next_attempt_at <= $3 order by next_attempt_at, delivery_id limit $4"
+        " for update)"
+        " update delivery d set in_flight = true, attempts = d.attempts + 1 from due"
+        " where d.account_id = due.account_id and d.delivery_id = due.delivery_id"
+        " returning d.delivery_id, d.subject_id, d.attempts, due.in_flight, d.wanted, d.sent, d.corrections",
+        account_id, kind, now, limit,
+    )  # fmt: skip
+    return [Parcel(*row.values()) for row in rows]
+
+
+async def settle(
+    conn: Conn, account_id: UUID, parcel: Parcel, result: Result, schedule_s: Sequence[float], *, now: datetime
+) -> None:
+    """Notes what became of a try, in one transaction with its line in the journal of attempts."""
+    following = decide(result, parcel.attempts, schedule_s, now=now, chance=_chance.random())
+    code, detail = ("", "") if isinstance(result, Delivered) else (result.code, result.detail)
+    uncertain = isinstance(result, TryAgain) and result.sent
+    async with conn.transaction():
+        await conn.execute(
+            "update delivery set state = case when wanted = $11 then $3 else 'waiting' end, code = $4, error = $5,"
+            " next_attempt_at = case when wanted = $11 then $6::timestamptz else $7 end, in_flight = $8,"
+            " vendor_id = coalesce($9, vendor_id), sent = coalesce($10, sent), updated_at = $7,"
+            " sent_at = case when $3 = 'delivered' then $7 else sent_at end,"
+            " corrections = corrections + case when $3 = 'delivered' and sent is not null then 1 else 0 end"
+            " where account_id = $1 and delivery_id = $2",
+            account_id, parcel.delivery_id, following.state, code, detail[:500] or None, following.at, now, uncertain,
+            result.vendor_id if isinstance(result, Delivered) else None,
+            dict(result.sent) if isinstance(result, Delivered) else None, dict(parcel.wanted),
+        )  # fmt: skip
+        await conn.execute(
+            "insert into delivery_attempt (account_id, delivery_id, attempt_id, at, outcome, code, detail)"
+            " values ($1, $2, $3, $4, $5, $6, $7)",
+            account_id, parcel.delivery_id, new_id(), now, following.outcome, code, detail[:2000],
+        )  # fmt: skip
+    metrics.DELIVERIES.labels(following.outcome).inc()
+
+
+async def next_due(conn: Conn, account_id: UUID, kind: Kind) -> datetime | None:
+    """When something of this kind is due next."""
+    at: datetime | None = await conn.fetchval(
+        "select min(next_attempt_at) from delivery where account_id = $1 and kind = $2"
+        " and state in ('waiting', 'retrying')",
+        account_id, kind,
+    )  # fmt: skip
+    return at
+
+
+# --- looking
+
+
+async def one(conn: Conn, account_id: UUID, kind: Kind, subject_id: UUID) -> Row | None:
+    return await conn.fetchrow(
+        "select delivery_id, state, sent, sent_at, corrections from delivery"
+        " where account_id = $1 and kind = $2 and subject_id = $3",
+        account_id, kind, subject_id,
+    )  # fmt: skip
+
+
+async def deliveries(
+    conn: Conn,
+    account_id: UUID,
+    *,
+    kind: str | None,
+    state: str | None,
+    before: tuple[datetime, UUID] | None,
+    limit: int,
+) -> list[Row]:
+    return await conn.fetch(
+        "select d.delivery_id, d.kind, d.subject_id, d.state, d.attempts, d.vendor_id, d.code, d.error,"
+        " d.next_attempt_at, d.sent_at, d.created_at, d.updated_at from delivery d"
+        " where d.account_id = $1 and ($2::text is null or d.kind = $2) and ($3::text is null or d.state = $3)"
+        " and ($4::timestamptz is null or (d.created_at, d.delivery_id) < ($4, $5::uuid))"
+        " order by d.created_at desc, d.delivery_id desc limit $6",
+        account_id, kind, state, before[0] if before else None, before[1] if before else None, limit,
+    )  # fmt: skip
+
+
+async def attempts_of(conn: Conn, account_id: UUID, delivery_ids: Sequence[UUID]) -> dict[UUID, list[Row]]:
+    rows = await conn.fetch(
+        "select delivery_id, at, outcome, code, detail from delivery_attempt"
+        " where account_id = $1 and delivery_id = any($2) order by at, attempt_id",
+        account_id, list(delivery_ids),
+    )  # fmt: skip
+    found: dict[UUID, list[Row]] = {}
+    for row in rows:
+        found.setdefault(row["delivery_id"], []).append(row)
+    return found
+
+
+async def counts(conn: Conn, account_id: UUID) -> dict[str, int]:
+    """State → how many: `due = delivered + waiting + retrying + held + failed`."""
+    rows = await conn.fetch(
+        "select state, count(*) as number from delivery where account_id = $1 group by state", account_id
+    )
+    return {row["state"]: row["number"] for row in rows}

@@ -1,0 +1,172 @@
+"""Brings leads to the owner's analytics: each online booking once, with the visitor's session or where the settings say.
+
+Which campaign a lead belongs to is decided here; the words of the other system are its adapter's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Protocol
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from server.accounts import store as accounts
+from server.delivery import relay
+from server.delivery.relay import Held, Parcel, Refused, Result
+from server.leads import store
+from server.leads.model import Attribution, Fallback, may_correct
+from server.leads.settings import LeadsIntegration
+from server.platform.postgres import Conn, Pool, Row
+
+#: A session older than this is no longer known to the other system.
+SESSION_LIFE = timedelta(days=180)
+GROUP = 20
+_CLOCKS = timedelta(minutes=1)  # the vendor's clock shows whole seconds, and not ours
+
+
+@dataclass(frozen=True, slots=True)
+class OutgoingLead:
+    """One lead as it leaves. `wanted` is what it was decided by; kept as what stands there."""
+
+    ext_id: str
+    at: datetime
+    name: str
+    phone: str
+    email: str
+    message: str
+    session_id: int | None
+    campaign_id: int | None
+    source_id: int | None
+    site_id: int | None
+    wanted: Mapping[str, Any]
+
+
+class LeadDesk(Protocol):
+    """The other system. `uncertain` names those whose last try had no answer: they are looked up first."""
+
+    async def load(self, leads: Sequence[OutgoingLead], *, uncertain: frozenset[str]) -> list[Result]: ...
+    async def remove(self, lead: OutgoingLead) -> Result | None: ...
+
+
+# --- wanting
+
+
+async def want(
+    conn: Conn,
+    account_id: UUID,
+    booking: Row,
+    visit: Row | None,
+    attribution: Attribution,
+    settings: LeadsIntegration,
+    *,
+    now: datetime,
+) -> bool:
+    """Says what should stand in the other system for this booking; answers whether something is to be sent.
+
+    Only online bookings made since the integration was switched on; what is decided anew after it was sent is
+    corrected once within a day, if the owner allows.
+    """
+    enabled_at = await accounts.integration_enabled_at(conn, account_id, "leads")
+    if not settings.enabled or not booking["online"] or enabled_at is None:
+        return False
+    if booking["created_at"] < enabled_at - _CLOCKS:
+        return False
+    wanted = wish(visit, attribution, settings, created_at=booking["created_at"])
+    known = await relay.one(conn, account_id, "lead", booking["booking_id"])
+    if known and known["sent"] is not None and not may_correct(
+        known["sent"], wanted, corrections=known["corrections"], sent_at=known["sent_at"], allowed=settings.correct,
+        now=now,
+    ):  # fmt: skip
+        return False
+    connection = await accounts.connection_row(conn, account_id, "uis")
+    held = "not_connected" if connection is None else "" if connection["state"] == "active" else "connection_refused"
+    return await relay.want(conn, account_id, "lead", booking["booking_id"], wanted, now=now, held=held)
+
+
+def wish(
+    visit: Row | None, attribution: Attribution, settings: LeadsIntegration, *, created_at: datetime
+) -> dict[str, int]:
+    """The visitor's session where the other system still knows it, else campaign, or source and site."""
+    session_id = visit["uis_session_id"] or "" if visit else ""
+    if visit and session_id.isdigit() and created_at - visit["started_at"] <= SESSION_LIFE:
+        return {"session_id": int(session_id)}
+    to = attribution.to if attribution.to != Fallback() else settings.default.fallback()
+    named = {"campaign_id": to.campaign_id, "source_id": to.source_id, "site_id": to.site_id}
+    return {name: value for name, value in named.items() if value is not None}
+
+
+# --- sending
+
+
+async def deliver(
+    pool: Pool, desk: LeadDesk | None, account_id: UUID, schedule_s: Sequence[float], *, now: datetime
+) -> datetime | None:
+    """Sends what is due, in one small group; answers when something is due next."""
+    if desk is None:
+        async with pool.acquire() as conn:
+            await relay.hold_all(conn, account_id, "lead", "not_connected", "", now=now)
+        return None
+    parcels = await relay.take_due(pool, account_id, "lead", now=now, limit=GROUP)
+    async with pool.acquire() as conn:
+        rows = await store.leads_to_send(conn, account_id, [parcel.subject_id for parcel in parcels])
+    results = await _send(desk, parcels, {row["booking_id"]: row for row in rows}, now=now)
+    async with pool.acquire() as conn:
+        for parcel, result in results:
+            await relay.settle(conn, account_id, parcel, result, schedule_s, now=now)
+        held = next((result for _, result in results if isinstance(result, Held)), None)
+        if held:
+            await relay.hold_all(conn, account_id, "lead", held.code, held.detail, now=now)
+            await accounts.mark_connection(conn, account_id, "uis", "refused", held.detail)
+        return await relay.next_due(conn, account_id, "lead")
+
+
+async def _send(
+    desk: LeadDesk, parcels: Sequence[Parcel], rows: Mapping[UUID, Row], *, now: datetime
+) -> list[tuple[Parcel, Result]]:
+    results: list[tuple[Parcel, Result]] = []
+    ready: list[tuple[Parcel, OutgoingLead]] = []
+    for parcel in parcels:
+        row = rows.get(parcel.subject_id)
+        lead = outgoing(row, parcel.wanted, now=now) if row else Refused("gone", "the booking is no longer here")
+        if isinstance(lead, Refused):
+            results.append((parcel, lead))
+        elif parcel.sent is not None and parcel.sent != parcel.wanted and (trouble := await desk.remove(lead)):
+            results.append((parcel, trouble))
+        else:
+            ready.append((parcel, lead))
+    if ready:
+        uncertain = frozenset(lead.ext_id for parcel, lead in ready if parcel.uncertain)
+        told = await desk.load([lead for _, lead in ready], uncertain=uncertain)
+        results += [(parcel, result) for (parcel, _), result in zip(ready, told, strict=True)]
+    return results
+
+
+def outgoing(row: Row, wanted: Mapping[str, Any], *, now: datetime) -> OutgoingLead | Refused:
+    phone, email = row["client_phone"] or "", row["client_email"] or ""
+    if not phone and not email:
+        return Refused("no_contact", "у записи нет ни телефона, ни почты: загрузить обращение нельзя")
+    return OutgoingLead(
+        ext_id=f"yclick-{row['booking_id']}", at=_moment(row, now), name=row["client_name"] or "", phone=phone,
+        email=email, message=_message(row), session_id=wanted.get("session_id"),
+        campaign_id=wanted.get("campaign_id"), source_id=wanted.get("source_id"), site_id=wanted.get("site_id"),
+        wanted=dict(wanted),
+    )  # fmt: skip
+
+
+def _moment(row: Row, now: datetime) -> datetime:
+    """When the lead came: after its visit began (clocks differ) and not in the future."""
+    at: datetime = row["created_at"]
+    if row["visit_started_at"]:
+        at = max(at, row["visit_started_at"] + timedelta(seconds=1))
+    return min(at, now)
+
+
+def _message(row: Row) -> str:
+    """What was booked, for the eye: services, when, where."""
+    parts = [", ".join(line["title"] for line in row["services"] or () if line.get("title"))]
+    if row["starts_at"]:
+        parts.append(f"{row['starts_at'].astimezone(ZoneInfo(row['timezone'])):%d.%m.%Y %H:%M}")
+    parts += [row["branch_title"] or f"филиал {row['company_id']}", f"запись {row['record_id']}"]
+    return ", ".join(part for part in parts if part)

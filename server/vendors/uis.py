@@ -1,0 +1,70 @@
+"""UIS as the business folders see it: their Protocols over the Data API."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from server.delivery.relay import Delivered, Held, Refused, Result, TryAgain
+from server.leads.sending import OutgoingLead
+from server.platform.egress import Forbidden, RateLimited, Rejected, Unauthorized, VendorError
+from server.uis.data_api import DataApi
+from server.uis.errors import AccessRefused, RequestRefused, RightRefused, sentence
+from server.uis.groups import Outcome
+from server.uis.model import ByDefault, InSession, OfflineRequest
+
+FORM_NAME = "YCLIENTS: онлайн-запись"
+
+
+class LeadsOfUis:
+    """`leads.sending.LeadDesk`: an online booking is an offline request of the account."""
+
+    def __init__(self, api: DataApi) -> None:
+        self._api = api
+
+    async def load(self, leads: Sequence[OutgoingLead], *, uncertain: frozenset[str]) -> list[Result]:
+        outcomes = await self._api.ensure_offline_requests([_request(lead) for lead in leads], unknown=uncertain)
+        return [_result(outcome, lead) for outcome, lead in zip(outcomes, leads, strict=True)]
+
+    async def remove(self, lead: OutgoingLead) -> Result | None:
+        """None: it is gone. Anything else says why it could not be taken away."""
+        try:
+            await self._api.remove_offline_request(_request(lead))
+        except VendorError as error:
+            return result_of(error, sent=False)
+        return None
+
+
+def _request(lead: OutgoingLead) -> OfflineRequest:
+    origin: InSession | ByDefault = (
+        InSession(lead.session_id)
+        if lead.session_id
+        else ByDefault(campaign_id=lead.campaign_id, source_id=lead.source_id, site_id=lead.site_id)
+    )
+    return OfflineRequest(
+        ext_id=lead.ext_id, at=lead.at, origin=origin, name=lead.name, phone=lead.phone, email=lead.email,
+        message=lead.message, form_name=FORM_NAME,
+    )  # fmt: skip
+
+
+def _result(outcome: Outcome, lead: OutgoingLead) -> Result:
+    if outcome.state == "accepted":
+        return Delivered(str(outcome.vendor_id) if outcome.vendor_id else None, lead.wanted)
+    error = outcome.error or VendorError("no answer")
+    return result_of(error, sent=outcome.state == "unknown")
+
+
+def result_of(error: VendorError, *, sent: bool) -> Result:
+    """What an error of the vendor means for one thing on its way. The sentence is Russian: the owner's language."""
+    match error:
+        case AccessRefused(reason=reason, facts=facts) | RightRefused(reason=reason, facts=facts):
+            return Held(reason, sentence(reason, facts=facts, lang="ru"))
+        case Unauthorized() | Forbidden():
+            return Held("refused", str(error))
+        case RateLimited(retry_after_s=pause_s):
+            return TryAgain("limit", str(error), after_s=pause_s, sent=sent)
+        case RequestRefused(code=code):
+            return Refused(code, str(error))
+        case Rejected(code=code):
+            return Refused(code, str(error))
+        case _:
+            return TryAgain("unavailable", str(error), sent=sent)
