@@ -87,7 +87,7 @@ def build(settings: Settings, dsn: str, *, role: Role = "all") -> web.Applicatio
     app[DRAINING] = asyncio.Event()
     if role != "worker":
         app[SCRIPTS] = ScriptRenderer(built, templates, base_url=settings.base_url)
-    app.on_response_prepare.append(edge.add_security_headers)
+    app.on_response_prepare.append(edge.security_headers(settings.base_url))
     app.on_response_prepare.append(_close_while_draining)
     app.cleanup_ctx.append(_resources(dsn, role))
     app.router.add_get("/healthz", _live)

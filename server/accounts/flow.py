@@ -18,7 +18,7 @@ import idna
 from server.accounts import store
 from server.accounts.model import Account, AccountId, Branch, LoginSession, Person, Role, ScriptSettings, Site
 from server.platform.ids import digest, new_id, random_text
-from server.platform.postgres import Conn
+from server.platform.postgres import Conn, Pool
 from server.platform.vault import Vault
 
 LOGIN_LINK_LIFE = timedelta(hours=24)
@@ -197,28 +197,36 @@ async def log_in_by_link(conn: Conn, token: str, *, now: datetime, user_agent: s
     return await _open_session(conn, person, now=now, user_agent=user_agent) if person else None
 
 
-async def log_in(conn: Conn, email: str, password: str, *, now: datetime, user_agent: str) -> str | None:
+async def log_in(pool: Pool, email: str, password: str, *, now: datetime, user_agent: str) -> str | None:
     """The session token, or None. Same answer and same time for an unknown e-mail as for a wrong password.
 
     Raises `TooManyAttempts`; the pause is kept per e-mail and grows, and nobody is locked out for longer than
-    fifteen minutes, so that a stranger cannot keep an owner away.
+    fifteen minutes, so that a stranger cannot keep an owner away. No connection is held while a password is checked:
+    a flood of logins must not take the place of webhooks.
     """
     email = email.strip().lower()[:320]
     subject = digest(f"login:{email}")
-    await _refuse_too_many(conn, subject, now)
-    known = [(person, stored) for person, stored in await store.people_with_email(conn, email) if stored]
-    for person, stored in known:
-        if await _is_right(stored, password):
-            await store.forget_login_failures(conn, subject)
-            return await _open_session(conn, person, now=now, user_agent=user_agent)
+    async with pool.acquire() as conn:
+        await _refuse_too_many(conn, subject, now)
+        people = await store.people_with_email(conn, email)
+    known = [(person, stored) for person, stored in people if stored]
     if not known:
         await _is_right(_NOBODY, password)
-    await store.count_login_failure(conn, subject, now)
-    return None
+    entered: Person | None = None
+    for person, stored in known:
+        if entered is None and await _is_right(stored, password):
+            entered = person
+    async with pool.acquire() as conn:
+        if entered is None:
+            await store.count_login_failure(conn, subject, now)
+            return None
+        if len(known) == 1:  # where several share an e-mail, one's login must not wipe out guesses at another's
+            await store.forget_login_failures(conn, subject)
+        return await _open_session(conn, entered, now=now, user_agent=user_agent)
 
 
 async def change_access(
-    conn: Conn, session: LoginSession, *, email: str, password: str, old_password: str, now: datetime
+    pool: Pool, session: LoginSession, *, email: str, password: str, old_password: str, now: datetime
 ) -> None:
     """A new e-mail, and a new password where one is given; other sessions of the person end.
 
@@ -226,22 +234,24 @@ async def change_access(
     server's terminal and is asked for none.
     """
     person, email = session.person, email.strip().lower()
-    stored = await store.password_hash(conn, person.account_id, person.person_id)
     subject = digest(f"access:{person.account_id}:{person.person_id}")
-    if stored is not None:
+    async with pool.acquire() as conn:
+        stored = await store.password_hash(conn, person.account_id, person.person_id)
         await _refuse_too_many(conn, subject, now)
-        if not await _is_right(stored, old_password):
+    if stored is not None and not await _is_right(stored, old_password):
+        async with pool.acquire() as conn:
             await store.count_login_failure(conn, subject, now)
-            raise BadAccess("wrong")
-        await store.forget_login_failures(conn, subject)
+        raise BadAccess("wrong")
     if not re.fullmatch(r"[^@\s]{1,64}@[^@\s.]+(?:\.[^@\s.]+)+", email) or len(email) > 320:
         raise BadAccess("email")
     if (password or stored is None) and not 10 <= len(password) <= 1000:
         raise BadAccess("short")
-    if await store.email_in_use(conn, person.account_id, email, but=person.person_id):
-        raise BadAccess("taken")
-    async with conn.transaction():
-        await store.save_access(conn, person, email=email, password_hash=await _hashed(password) if password else None)
+    hashed = await _hashed(password) if password else None
+    async with pool.acquire() as conn, conn.transaction():
+        if await store.email_in_use(conn, person.account_id, email, but=person.person_id):
+            raise BadAccess("taken")
+        await store.forget_login_failures(conn, subject)
+        await store.save_access(conn, person, email=email, password_hash=hashed)
         await store.delete_other_sessions(conn, person, but=session.session_hash)
 
 

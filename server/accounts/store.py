@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -320,6 +320,8 @@ async def login_failures(conn: Conn, subject_hash: bytes) -> Row | None:
 
 
 async def count_login_failure(conn: Conn, subject_hash: bytes, now: datetime) -> None:
+    """Counts one, and forgets what is a day old: a flood of made-up e-mails must not grow the table for ever."""
+    await conn.execute("delete from login_attempt where last_at < $1", now - timedelta(days=1))
     await conn.execute(
         "insert into login_attempt (subject_hash, failures, last_at) values ($1, 1, $2)"
         " on conflict (account_id, subject_hash) do update set failures = case"

@@ -314,7 +314,7 @@ async def show_ledger(request: web.Request, known: Known) -> web.Response:
 async def health(request: web.Request, known: Known) -> web.Response:
     """One word and its reasons: what an owner would want to be told."""
     now, account_id = utc_now(), known.account.account_id
-    async with request.app[POOL].acquire() as conn:
+    async with request.app[POOL].acquire() as conn, conn.transaction(isolation="repeatable_read", readonly=True):
         day = await leads.day_summary(conn, account_id, now - timedelta(hours=24))
         doors = await ledger.sums(conn, account_id, now - timedelta(days=7), now + timedelta(hours=1))
         held = await inbox.count_quarantined(conn, account_id)

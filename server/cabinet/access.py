@@ -12,11 +12,14 @@ from server.accounts.model import LoginSession
 from server.accounts.web import current_session, drop_session, set_session
 from server.cabinet import words
 from server.cabinet.frame import LOCALE_COOKIE, locale_before_login, locale_of, outside_page, private, render
-from server.keys import POOL
+from server.keys import ADDRESS, POOL
 from server.platform.clock import utc_now
+from server.platform.limits import Limiter
 from server.tracking.bots import browser_family, device_of
 
 routes = web.RouteTableDef()
+#: Logins from one address in a minute, whatever the e-mail.
+_logins = Limiter(limit=20, window_s=60)
 
 
 def _login_page(request: web.Request, *, message: str = "", status: int = 200) -> web.StreamResponse:
@@ -39,12 +42,14 @@ async def login_page(request: web.Request) -> web.StreamResponse:
 async def login(request: web.Request) -> web.StreamResponse:
     form = await request.post()
     locale = locale_before_login(request)
+    address = request.app[ADDRESS].of(request)
     try:
-        async with request.app[POOL].acquire() as conn:
-            token = await flow.log_in(
-                conn, str(form.get("email", "")), str(form.get("password", ""))[:1000], now=utc_now(),
-                user_agent=request.headers.get("User-Agent", ""),
-            )  # fmt: skip
+        if pause_s := _logins.retry_after(address, address):
+            raise flow.TooManyAttempts(pause_s)
+        token = await flow.log_in(
+            request.app[POOL], str(form.get("email", "")), str(form.get("password", ""))[:1000], now=utc_now(),
+            user_agent=request.headers.get("User-Agent", ""),
+        )  # fmt: skip
     except flow.TooManyAttempts as error:
         response = _login_page(
             request, message=words.text("login_pause", locale, seconds=error.retry_after_s), status=429
@@ -138,11 +143,10 @@ async def save_access(request: web.Request, session: LoginSession, known: Known)
     """A new e-mail or password. Whoever holds the session alone cannot take the account: the old password is asked."""
     form = await request.post()
     try:
-        async with request.app[POOL].acquire() as conn:
-            await flow.change_access(
-                conn, session, email=str(form.get("email", "")), password=str(form.get("password", "")),
-                old_password=str(form.get("old_password", ""))[:1000], now=utc_now(),
-            )  # fmt: skip
+        await flow.change_access(
+            request.app[POOL], session, email=str(form.get("email", "")), password=str(form.get("password", "")),
+            old_password=str(form.get("old_password", ""))[:1000], now=utc_now(),
+        )  # fmt: skip
     except flow.BadAccess as refusal:
         message = words.text(f"access_{refusal.code}", locale_of(session, known))
         return await _access(request, session, known, error=message, status=422)

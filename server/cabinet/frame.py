@@ -66,7 +66,7 @@ async def render(
 async def _health(request: web.Request, known: Known) -> dict[str, Any]:
     """The line on top: how the last day went, and what needs attention."""
     now, account_id = utc_now(), known.account.account_id
-    async with request.app[POOL].acquire() as conn:
+    async with request.app[POOL].acquire() as conn, conn.transaction(isolation="repeatable_read", readonly=True):
         day = await leads.day_summary(conn, account_id, now - timedelta(days=1))
         sums = await ledger.sums(conn, account_id, now - timedelta(days=7), now + timedelta(hours=1))
         held = await inbox.count_quarantined(conn, account_id)

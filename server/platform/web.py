@@ -87,12 +87,14 @@ def edge(error_page: ErrorPage) -> Any:
         started = time.perf_counter()
         structlog.contextvars.clear_contextvars()
         structlog.contextvars.bind_contextvars(request_id=random_text(12))
+        redirect: web.HTTPRedirection | None = None
+        response: web.StreamResponse
         try:
             response = await handler(request)
         except Problem as problem:
             response = _refuse(request, problem, error_page)
-        except web.HTTPRedirection as redirect:
-            response = redirect
+        except web.HTTPRedirection as away:
+            response = redirect = away
         except web.HTTPException as error:
             response = _refuse(request, _from_http(error), error_page)
         except DATABASE_AWAY as error:
@@ -110,6 +112,8 @@ def edge(error_page: ErrorPage) -> Any:
         route = route_name(request)
         metrics.REQUESTS.labels(route, request.method if len(request.method) < 8 else "OTHER", response.status).inc()
         metrics.REQUEST_SECONDS.labels(route).observe(time.perf_counter() - started)
+        if redirect is not None:
+            raise redirect
         return response
 
     return middleware
@@ -133,23 +137,26 @@ def _refuse(request: web.Request, problem: Problem, error_page: ErrorPage) -> we
     return problem_response(problem)
 
 
-async def add_security_headers(request: web.Request, response: web.StreamResponse) -> None:
-    """On every answer; a surface that needs less says so by setting the header itself."""
-    headers = response.headers
-    headers.setdefault("X-Content-Type-Options", "nosniff")
-    headers.setdefault("Referrer-Policy", "no-referrer")
-    headers.setdefault("Content-Security-Policy", CSP_PAGES)
-    headers.setdefault("X-Frame-Options", "DENY")
-    headers.setdefault("Cross-Origin-Opener-Policy", "same-origin")
-    headers.setdefault("Cross-Origin-Resource-Policy", "same-origin")
-    if request.secure:
-        headers.setdefault("Strict-Transport-Security", "max-age=31536000")
-    headers.popall("Server", None)
+def security_headers(base_url: str) -> Callable[[web.Request, web.StreamResponse], Awaitable[None]]:
+    """On every answer; a surface that needs less says so by setting the header itself.
 
+    Whether we are reached by https is the settings' to say: before us may stand a proxy that ends it.
+    """
+    secure = base_url.startswith("https://")
 
-def _lies_under(path: str, places: tuple[str, ...]) -> bool:
-    """Whether a path is one of these, or lies under one that ends with a slash: "/c" is not the beginning of "/calls"."""
-    return any(path.startswith(place) if place.endswith("/") else path == place for place in places)
+    async def add(_: web.Request, response: web.StreamResponse) -> None:
+        headers = response.headers
+        headers.setdefault("X-Content-Type-Options", "nosniff")
+        headers.setdefault("Referrer-Policy", "no-referrer")
+        headers.setdefault("Content-Security-Policy", CSP_PAGES)
+        headers.setdefault("X-Frame-Options", "DENY")
+        headers.setdefault("Cross-Origin-Opener-Policy", "same-origin")
+        headers.setdefault("Cross-Origin-Resource-Policy", "same-origin")
+        if secure:
+            headers.setdefault("Strict-Transport-Security", "max-age=31536000")
+        headers.popall("Server", None)
+
+    return add
 
 
 def refuse_cross_site(own_origin: str, open_paths: tuple[str, ...]) -> Any:
@@ -169,7 +176,7 @@ def refuse_cross_site(own_origin: str, open_paths: tuple[str, ...]) -> Any:
         if fetch_site is not None:
             allowed = fetch_site in ("same-origin", "none")
         elif origin is not None:
-            allowed = origin == own_origin or urlsplit(origin).netloc == request.host
+            allowed = origin == own_origin or _host_of(origin) == request.host
         else:
             allowed = True
         if not allowed:
@@ -177,6 +184,18 @@ def refuse_cross_site(own_origin: str, open_paths: tuple[str, ...]) -> Any:
         return await handler(request)
 
     return middleware
+
+
+def _lies_under(path: str, places: tuple[str, ...]) -> bool:
+    """Whether a path is one of these, or lies under one that ends with a slash: "/c" is not the beginning of "/calls"."""
+    return any(path.startswith(place) if place.endswith("/") else path == place for place in places)
+
+
+def _host_of(origin: str) -> str:
+    try:
+        return urlsplit(origin).netloc
+    except ValueError:
+        return ""
 
 
 class ClientAddress:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -13,7 +14,7 @@ from aiohttp.test_utils import TestClient
 from server.accounts import flow
 from server.platform.clock import utc_now
 from server.settings import Settings
-from tests.conftest import Salon, eventually
+from tests.conftest import Salon, eventually, make_salon
 from tests.factories import webhook
 
 PASSWORD = "волос 10 к 1"
@@ -117,8 +118,6 @@ async def test_other_devices_are_logged_out_by_one_button(owner: Owner, stranger
 async def test_one_person_with_two_accounts_enters_the_one_whose_password_was_given(
     owner: Owner, stranger: Owner, http: TestClient, pool: Any, settings: Settings
 ) -> None:
-    from tests.conftest import make_salon
-
     other = browser(await make_salon(http, pool, settings, name="Second", company=77))
     await other.log_in_by_link(pool)
     await owner.send("/access", email="olga@salon.example", password=PASSWORD)
@@ -174,3 +173,44 @@ async def test_pages_are_for_those_who_are_logged_in(stranger: Owner) -> None:
         assert "Пароль" in await stranger.page(path)
     for path in ("/install", "/install/branches", "/access", "/access/end-others"):
         await stranger.send(path, status=401)
+
+
+async def test_a_flood_of_logins_takes_no_place_of_webhooks(salon: Salon, stranger: Owner) -> None:
+    async def guess(number: int) -> int:
+        url = salon.http.make_url("/login")
+        async with stranger.session.post(url, data={"email": f"x{number}@a.ru", "password": "guess"}) as answer:
+            return answer.status
+
+    flood = [asyncio.ensure_future(guess(number)) for number in range(40)]
+    await asyncio.sleep(0)
+    for record_id in range(900, 905):
+        assert await salon.webhook(webhook(record_id)) == 200
+    assert set(await asyncio.gather(*flood)) <= {401, 429}
+
+
+async def test_a_neighbours_login_does_not_wipe_out_guesses(
+    owner: Owner, stranger: Owner, http: TestClient, pool: Any, settings: Settings
+) -> None:
+    neighbour = browser(await make_salon(http, pool, settings, name="Second", company=77))
+    await neighbour.log_in_by_link(pool)
+    await owner.send("/access", email="olga@salon.example", password=PASSWORD)
+    await neighbour.send("/access", email="olga@salon.example", password="another long one")
+    statuses = []
+    for _ in range(3):
+        for _ in range(4):
+            async with stranger.session.post(
+                owner.salon.http.make_url("/login"), data={"email": "olga@salon.example", "password": "guess"}
+            ) as answer:
+                statuses.append(answer.status)
+        async with neighbour.session.post(
+            owner.salon.http.make_url("/login"),
+            data={"email": "olga@salon.example", "password": "another long one"},
+        ) as answer:
+            statuses.append(answer.status)
+    await neighbour.session.close()
+    assert 429 in statuses
+
+
+async def test_an_origin_that_is_no_address_is_refused(salon: Salon) -> None:
+    async with salon.http.post("/login", data={}, headers={"Origin": "http://["}) as answer:
+        assert answer.status == 403
