@@ -683,8 +683,9 @@ async def test_a_deal_with_everything(api: DataApi, uis: Uis, clock: Clock) -> N
     )
     await api.ensure_employees([Employee("staff:1", "Анна")])
     await api.ensure_contacts([Contact("client:1", "Ольга", phones=(PHONE,))])
-    (request,) = await api.ensure_offline_requests([request_of(clock)])
-    (row,) = (await api.find_offline_requests([request_of(clock)]))["booking:1"]
+    booked = request_of(clock, at=clock() - timedelta(minutes=10))
+    (request,) = await api.ensure_offline_requests([booked])
+    (row,) = (await api.find_offline_requests([booked]))["booking:1"]
     assert row.id == request.vendor_id
     assert row.communication_id is not None
     uis.call(PHONE, at=clock() - timedelta(minutes=6))
