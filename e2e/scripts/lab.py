@@ -6,6 +6,7 @@ the browser: what was asked for and sent is read from what arrived.
 
 from __future__ import annotations
 
+import itertools
 import json
 import threading
 import time
@@ -17,6 +18,7 @@ from typing import Any
 import jinja2
 
 ROOT = Path(__file__).parents[2]
+_keys = itertools.count(1)
 FORM = "http://n822081.yclients.com/"
 SITE_TAG = '<script async src="http://collector.test/s.js"></script>'
 PLAIN_SITE_TAG = '<script src="http://collector.test/s.js"></script>'
@@ -72,8 +74,10 @@ class Lab:
         self._release.set()
         self._release = threading.Event()
         self.mood = "ok"  # ok, down, 503, 404, hang, rubbish
+        # A key of its own for each test: what a page of the last one says on its way out is not ours.
+        self.key = f"/c?k={next(_keys)}."
         self.config: dict[str, Any] = {
-            "endpoint": "http://collector.test/c?k=site-key", "form_hosts": ["zapis.salon.test"], "consent": "granted",
+            "endpoint": f"http://collector.test{self.key}", "form_hosts": ["zapis.salon.test"], "consent": "granted",
             "gpc": "respect", "visit_timeout_s": 1800, "debug": False,
         }  # fmt: skip
         self.pages: dict[str, tuple[str, dict[str, str]]] = {}
@@ -178,7 +182,7 @@ class Lab:
             return [
                 one
                 for one in self.seen
-                if one.host == "collector.test" and one.path.startswith("/c?") and one.answered >= answered
+                if one.host == "collector.test" and one.path == self.key and one.answered >= answered
             ]
 
     def deliveries(self, kind: str | None = None, **wanted: Any) -> list[dict[str, Any]]:
