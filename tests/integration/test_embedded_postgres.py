@@ -18,7 +18,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from server.platform.embedded import EmbeddedPostgres, EmbeddedPostgresError
+from server.platform.embedded import EmbeddedPostgres, EmbeddedPostgresError, die_with_parent, unprivileged_user
 from tests.server_process import ROOT
 
 _OWNER = """
@@ -178,11 +178,16 @@ async def test_locks_with_a_strangers_number_do_not_keep_the_cluster_down(folder
     dsn = await database.start()
     await database.stop()
     cluster, sockets = folder / "data" / "postgres", Path(dsn.partition("host=")[2])
-    number = f"{os.getpid()}\n{cluster}\n0\n5432\n{sockets}\n\n\n"
-    for lock in (cluster / "postmaster.pid", sockets / ".s.PGSQL.5432.lock"):
-        lock.write_text(number)
-    assert await database.start() == dsn
-    await database.stop()
+    # PostgreSQL believes a number only of a process of its own user, and never of its parent.
+    user = unprivileged_user()
+    with subprocess.Popen(["sleep", "600"], user=user.uid if user else None, preexec_fn=die_with_parent()) as stranger:
+        try:
+            for lock in (cluster / "postmaster.pid", sockets / ".s.PGSQL.5432.lock"):
+                lock.write_text(f"{stranger.pid}\n{cluster}\n0\n5432\n{sockets}\n\n\n")
+            assert await database.start() == dsn
+            await database.stop()
+        finally:
+            stranger.kill()
 
 
 async def test_cluster_that_dies_under_its_owner_is_started_again(folder: Path) -> None:
