@@ -18,6 +18,7 @@ import asyncpg
 from server.matching import flow
 from server.matching.model import BookingFacts, Evidence, Level, Origin, decide
 from server.platform.ids import new_id
+from server.vendors import YCLIENTS
 from tests.bench.report import Figure, Target, median
 from tests.bench.scale import Scale
 from tests.bench.servers import yclick
@@ -129,7 +130,7 @@ async def _whole(
         began = time.perf_counter()
         async with conn.transaction():
             decision = await flow.match_booking(
-                conn, account_id, booking_id, now=now + timedelta(minutes=5), grace_s=90, cause="booking"
+                conn, account_id, booking_id, YCLIENTS, now=now + timedelta(minutes=5), grace_s=90, cause="booking"
             )
         times.append(time.perf_counter() - began)
         assert decision

@@ -102,7 +102,7 @@ def _decide(account_id: UUID) -> Callable[[Pool, UUID], Awaitable[None]]:
 
     async def decide(pool: Pool, booking_id: UUID) -> None:
         async with pool.acquire() as conn, conn.transaction():
-            await flow.match_booking(conn, account_id, booking_id, now=now, grace_s=0, cause="recalculation")
+            await flow.match_booking(conn, account_id, booking_id, YCLIENTS, now=now, grace_s=0, cause="recalculation")
 
     return decide
 

@@ -107,4 +107,4 @@ def thousands(value: float) -> str:
 def _number(value: float) -> str:
     if value >= 1000:
         return thousands(value)
-    return f"{value:.3g}" if value >= 1 else f"{value:.3f}"
+    return f"{value:.3g}"

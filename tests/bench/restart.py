@@ -61,7 +61,7 @@ def _send(service: Service, outcomes: Counter[str], stop: threading.Event, keep_
     path = service.collector.removeprefix(service.process.base)
     connection: http.client.HTTPConnection | None = None
     while not stop.is_set():
-        browser = Browser("https://salon.test/")
+        browser, used = Browser("https://salon.test/"), connection is not None
         connection = connection or http.client.HTTPConnection("127.0.0.1", service.process.port, timeout=20)
         try:
             connection.request("POST", path, _body(browser), {"User-Agent": "Mozilla/5.0 X11 Chrome/156"})
@@ -72,7 +72,7 @@ def _send(service: Service, outcomes: Counter[str], stop: threading.Event, keep_
                 connection.close()
                 connection = None
         except (OSError, http.client.HTTPException) as error:
-            outcomes[type(error).__name__] += 1
+            outcomes[f"{type(error).__name__}, {'used' if used else 'new'} connection"] += 1
             if connection:
                 connection.close()
             connection = None
