@@ -18,7 +18,20 @@ from server.accounts.lookup import Lookup
 from server.delivery import routes as delivery_routes
 from server.delivery.inbox import InboxWriter
 from server.delivery.spool import Spool
-from server.keys import ADDRESS, BUS, COLLECTOR, HANDLERS, INBOX, LOOKUP, POOL, SCRIPTS, SETTINGS, SPOOL, VAULT
+from server.keys import (
+    ADDRESS,
+    BUS,
+    COLLECTOR,
+    DIRECTORY,
+    HANDLERS,
+    INBOX,
+    LOOKUP,
+    POOL,
+    SCRIPTS,
+    SETTINGS,
+    SPOOL,
+    VAULT,
+)
 from server.platform import metrics
 from server.platform import web as edge
 from server.platform.bus import open_bus
@@ -115,7 +128,7 @@ def _resources(dsn: str, role: Role):  # type: ignore[no-untyped-def]
             lookup = app[LOOKUP] = Lookup(pool, vault)
             spool = app[SPOOL] = Spool(settings.data_dir / "spool")
             worker = Worker(Parts(settings, pool, bus, vault, lookup, spool))
-            app[HANDLERS] = worker.handlers
+            app[HANDLERS], app[DIRECTORY] = worker.handlers, worker.read_directory
             if role != "worker":
                 inbox = app[INBOX] = InboxWriter(pool, spool)
                 collector = app[COLLECTOR] = Collector(pool, bus)

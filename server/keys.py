@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from server.accounts.lookup import Lookup
     from server.delivery.inbox import Handle, InboxWriter
     from server.delivery.spool import Spool
+    from server.leads.directory import ReadDirectory
     from server.platform.bus import Bus
     from server.platform.postgres import Pool
     from server.platform.vault import Vault
@@ -29,6 +30,7 @@ LOOKUP: web.AppKey[Lookup] = web.AppKey("lookup")
 SPOOL: web.AppKey[Spool] = web.AppKey("spool")
 INBOX: web.AppKey[InboxWriter] = web.AppKey("inbox")
 HANDLERS: web.AppKey[dict[str, Handle]] = web.AppKey("handlers")
+DIRECTORY: web.AppKey[ReadDirectory] = web.AppKey("directory")
 COLLECTOR: web.AppKey[Collector] = web.AppKey("collector")
 SCRIPTS: web.AppKey[ScriptRenderer] = web.AppKey("scripts")
 ADDRESS: web.AppKey[ClientAddress] = web.AppKey("address")

@@ -26,6 +26,7 @@ from server.delivery.routes import INBOX_TOPIC
 from server.delivery.spool import Spool
 from server.leads import flow as leads
 from server.leads import sending as lead_sending
+from server.leads.directory import Directory
 from server.matching import flow as matching
 from server.platform import metrics
 from server.platform.budget import Priority
@@ -175,6 +176,10 @@ class Worker:
         await retention.keep_up(self._parts.pool, now=utc_now())
         metrics.SPOOLED.set(self._parts.spool.waiting())
         return 0
+
+    async def read_directory(self, account_id: UUID, fresh: bool) -> Directory:
+        """`leads.directory.ReadDirectory`."""
+        return await self._vendors.directory(self._parts.pool, account_id, fresh=fresh)
 
     # --- handlers of the inbox
 

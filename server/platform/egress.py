@@ -22,7 +22,7 @@ from urllib.parse import SplitResult, urlsplit
 import httpx2 as httpx
 
 from server.platform import metrics
-from server.platform.budget import Budgets, Priority
+from server.platform.budget import PLANS, Budgets, Priority
 from server.platform.log import redact
 
 
@@ -114,7 +114,7 @@ class Egress:
             limits=httpx.Limits(max_connections=40, max_keepalive_connections=20),
         )  # fmt: skip
         self._budgets = budgets or Budgets(None)
-        self._breakers: dict[str, Breaker] = {}
+        self._breakers: dict[tuple[str, str], Breaker] = {}
 
     async def close(self) -> None:
         await self._client.aclose()
@@ -130,17 +130,23 @@ class Egress:
         headers: Mapping[str, str] | None = None,
         json: Any = None,
         params: Mapping[str, str] | None = None,
+        errors_in_json: bool = False,
     ) -> Answer:
-        """One call. Raises `Unavailable`, `RateLimited` or `ForbiddenAddress`; any other status is answered."""
+        """One call. Raises `Unavailable`, `RateLimited` or `ForbiddenAddress`; any other status is answered.
+
+        `errors_in_json`: a vendor that tells its refusals in JSON may do so under a status of 5xx, too.
+        """
         host = _split(url)[0].netloc
         budget = self._budgets.of(vendor, host, account)
-        breaker = self._breakers.setdefault(host, Breaker())
+        # Where a vendor counts by account, the failures of one are no reason to keep the others waiting.
+        breaker = self._breakers.setdefault((host, account if PLANS[vendor].by_account else ""), Breaker())
         attempts = 3 if method == "GET" else 1
         for attempt in range(1, attempts + 1):
             await budget.take(priority, account)
             breaker.enter()
             try:
                 answer = await self._once(method, url, headers or {}, json, params)
+                _refuse_failed(answer, in_json=errors_in_json)
             except Unavailable:
                 breaker.leave(failed=True)
                 metrics.VENDOR_CALLS.labels(vendor, "unavailable").inc()
@@ -177,8 +183,6 @@ class Egress:
             raise Unavailable(f"no answer within {self._limits.total_s:g} s") from None
         except httpx.HTTPError as error:
             raise Unavailable(f"the connection failed ({type(error).__name__})") from None
-        if response.status_code in (500, 502, 503, 504):
-            raise Unavailable(f"the vendor answered {response.status_code}")
         return Answer(
             response.status_code, response.headers.get("Content-Type", "").split(";")[0].strip().lower(), body,
             {name.lower(): value for name, value in response.headers.items()},
@@ -230,6 +234,12 @@ def _split(url: str) -> tuple[SplitResult, int | None]:
         return parts, parts.port
     except ValueError:
         raise ForbiddenAddress("this is no address") from None
+
+
+def _refuse_failed(answer: Answer, *, in_json: bool) -> None:
+    """Raises `Unavailable` for an answer that says only that something broke."""
+    if answer.status in (500, 502, 503, 504) and not (in_json and "json" in answer.content_type):
+        raise Unavailable(f"the vendor answered {answer.status}")
 
 
 @asynccontextmanager

@@ -107,7 +107,7 @@ class Rpc:
         answer = await self._egress.call(
             "POST", self._url, vendor="uis", account=self._account, priority=priority,
             headers={"Content-Type": "application/json; charset=UTF-8"},
-            json={"jsonrpc": "2.0", "id": request_id, "method": method, "params": params},
+            json={"jsonrpc": "2.0", "id": request_id, "method": method, "params": params}, errors_in_json=True,
         )  # fmt: skip
         document = _envelope(answer, request_id)
         error, result = document.get("error"), document.get("result")

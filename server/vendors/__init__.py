@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
@@ -15,6 +16,7 @@ from server.bookings import flow as bookings
 from server.bookings import store as booking_store
 from server.bookings.source import Take
 from server.delivery import outbox
+from server.leads.directory import Directory, DirectoryAway
 from server.platform.budget import Budgets, Priority
 from server.platform.clock import utc_now
 from server.platform.egress import Egress, Forbidden, Unauthorized
@@ -25,12 +27,14 @@ from server.settings import Settings
 from server.uis.data_api import DataApi
 from server.uis.model import Access, Key, Login
 from server.uis.rpc import Memory
-from server.vendors.uis import LeadsOfUis
+from server.vendors.uis import LeadsOfUis, directory_of
 from server.vendors.yclients import YCLIENTS, BookingsOfYclients
 from server.yclients.client import YclientsClient
 
 __all__ = ["YCLIENTS", "Vendors"]
 _log = logger(__name__)
+_DIRECTORY_LIFE_S = 600.0
+NOT_CONNECTED = DirectoryAway("not_connected", ("UIS ещё не подключён.", "UIS is not connected yet."))
 
 
 class Vendors:
@@ -41,6 +45,7 @@ class Vendors:
         self._vault = vault
         self._egress = Egress(allow_private=settings.allow_private_egress, budgets=Budgets(pool))
         self._uis_memory: dict[UUID, Memory] = {}
+        self._directories: dict[UUID, tuple[float, Directory]] = {}
 
     async def close(self) -> None:
         await self._egress.close()
@@ -67,6 +72,18 @@ class Vendors:
             self._egress, base_url=self._settings.uis_data_api_url.rstrip("/").removesuffix("/v2.0"),
             access=_uis_access(secret), account=str(account_id), memory=self._uis_memory.setdefault(account_id, Memory()),
         )  # fmt: skip
+
+    async def directory(self, pool: Pool, account_id: UUID, *, fresh: bool) -> Directory:
+        """The account's lists, remembered for ten minutes. Raises `DirectoryAway`."""
+        known = self._directories.get(account_id)
+        if known and not fresh and known[0] > time.monotonic():
+            return known[1]
+        api = await self.uis(pool, account_id)
+        if api is None:
+            raise NOT_CONNECTED
+        found = await directory_of(api)
+        self._directories[account_id] = (time.monotonic() + _DIRECTORY_LIFE_S, found)
+        return found
 
     async def lead_desk(self, pool: Pool, account_id: UUID) -> LeadsOfUis | None:
         api = await self.uis(pool, account_id)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from server.delivery.relay import Delivered, Held, Refused, Result, TryAgain
+from server.leads.directory import Choice, Directory, DirectoryAway
 from server.leads.sending import OutgoingLead
 from server.platform.egress import Forbidden, RateLimited, Rejected, Unauthorized, VendorError
 from server.uis.data_api import DataApi
@@ -32,6 +33,34 @@ class LeadsOfUis:
         except VendorError as error:
             return result_of(error, sent=False)
         return None
+
+
+async def directory_of(api: DataApi) -> Directory:
+    """Sites, campaigns and sources of the account, for its settings. Raises `DirectoryAway`."""
+    try:
+        sites, campaigns, sources = await api.sites(), await api.campaigns(), await api.sources()
+    except VendorError as error:
+        raise _away(error) from None
+    return Directory(
+        tuple(Choice(one.id, f"{one.name} ({one.domain})" if one.domain else one.name) for one in sites),
+        tuple(Choice(one.id, one.name, one.active) for one in campaigns if one.id > 0),
+        tuple(
+            Choice(one.id, f"{one.name} · {one.channel}" if one.channel else one.name, one.usable) for one in sources
+        ),
+    )
+
+
+def _away(error: VendorError) -> DirectoryAway:
+    if isinstance(error, (AccessRefused, RightRefused)):
+        told = [sentence(error.reason, facts=error.facts, lang=lang) for lang in ("ru", "en")]
+        return DirectoryAway(error.reason, (told[0], told[1]))
+    return DirectoryAway(
+        "unavailable",
+        (
+            f"UIS сейчас не отвечает, попробуйте через минуту ({error}).",
+            f"UIS does not answer; try in a minute ({error}).",
+        ),
+    )
 
 
 def _request(lead: OutgoingLead) -> OfflineRequest:

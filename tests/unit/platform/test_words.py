@@ -15,7 +15,7 @@ from jinja2 import nodes
 
 from server.bookings.flow import SHOWN
 from server.bookings.model import RANK, BookingStatus
-from server.cabinet import access, intake, words
+from server.cabinet import access, intake, integrations, words
 from server.matching import words as engine
 from server.matching.model import Method
 from server.tracking.model import KINDS
@@ -43,6 +43,8 @@ MADE: dict[str, set[str]] = {
     "consent_": {"granted", "required"},
     "d_": {"mobile", "tablet", "desktop", "unknown"},
     "door_": {"yclients", "uis", "collector"},
+    "at_": {"delivered", "retry", "uncertain", "refused", "held"},
+    "ds_": {"waiting", "retrying", "held", "failed", "delivered", "off"},
     "e_": set(KINDS),
     "f_": set(SHOWN),
     "gpc_": {"respect", "ignore"},
@@ -166,6 +168,10 @@ def test_a_text_gets_all_the_facts_it_asks_for() -> None:
     [
         *intake.DONE,
         *access.DONE,
+        *integrations.DONE,
+        "leads_saved",
+        "leads_incomplete",
+        "uis_nothing",
         *(f"access_{code}" for code in ("wrong", "email", "short", "taken")),
         "saved",
         "branch_saved",

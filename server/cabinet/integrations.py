@@ -1,0 +1,190 @@
+"""The page «Передача заявок»: the first of the help page's integrations, with its words and in its order."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from aiohttp import web
+from pydantic import ValidationError
+
+from server.accounts import flow, store
+from server.accounts.lookup import Known
+from server.accounts.model import LoginSession
+from server.bookings import store as bookings
+from server.cabinet import words
+from server.cabinet.frame import PAGE, locale_of, private, render
+from server.delivery import relay
+from server.delivery.outbox import JOBS_TOPIC
+from server.keys import BUS, DIRECTORY, LOOKUP, POOL, SETTINGS, VAULT
+from server.leads.directory import Directory, DirectoryAway
+from server.leads.settings import LeadsIntegration, read_settings
+from server.platform import paging
+from server.platform.clock import utc_now
+from server.platform.web import Problem
+
+routes = web.RouteTableDef()
+#: What may stand after `?done=`; a text of `words` each.
+DONE = ("uis_connected", "uis_checked", "replayed_delivery")
+STATES = ("waiting", "retrying", "held", "failed", "delivered")
+
+
+@routes.get("/integrations")
+@private
+async def integrations(_: web.Request, __: LoginSession, ___: Known) -> web.StreamResponse:
+    raise web.HTTPFound("/integrations/leads")
+
+
+@routes.get("/integrations/leads")
+@private
+async def leads_page(request: web.Request, session: LoginSession, known: Known) -> web.StreamResponse:
+    done = request.query.get("done", "")
+    return await _leads(request, session, known, done=done if done in DONE else "")
+
+
+async def _leads(
+    request: web.Request, session: LoginSession, known: Known, *, status: int = 200, **said: Any
+) -> web.StreamResponse:
+    account_id, base_url, locale = known.account.account_id, request.app[SETTINGS].base_url, locale_of(session, known)
+    directory, trouble = await _directory(request, known, locale, fresh=False)
+    async with request.app[POOL].acquire() as conn:
+        settings = read_settings(await store.integration_settings(conn, account_id, "leads"))
+        connection = await store.connection_row(conn, account_id, "uis")
+        hooks = await flow.hook_urls(conn, request.app[VAULT], account_id, base_url)
+        counts = await relay.counts(conn, account_id)
+    if connection is not None and connection["state"] == "refused":
+        trouble = connection["state_note"]
+    done = said.pop("done", "")
+    context = {
+        "settings": settings, "directory": directory, "trouble": trouble, "connection": connection, "hooks": hooks,
+        "codes": flow.public_json(known.sites[0], known.branches, base_url), "counts": counts, "states": STATES,
+        "error": "", "saved": "", "done": words.text(done, locale) if done else "", **said,
+    }  # fmt: skip
+    response = await render(request, "integration_leads.html", session, known, context)
+    response.set_status(status)
+    return response
+
+
+async def _directory(request: web.Request, known: Known, locale: str, *, fresh: bool) -> tuple[Directory, str]:
+    """The lists to choose from, and why they are empty if they are."""
+    try:
+        return await request.app[DIRECTORY](known.account.account_id, fresh), ""
+    except DirectoryAway as away:
+        return Directory(), away.sentence[1 if locale == "en" else 0]
+
+
+@routes.post("/integrations/leads")
+@private
+async def save_leads(request: web.Request, session: LoginSession, known: Known) -> web.StreamResponse:
+    form, account_id, now = await request.post(), known.account.account_id, utc_now()
+    locale = locale_of(session, known)
+    try:
+        wanted = LeadsIntegration.model_validate(
+            {
+                "enabled": form.get("enabled") == "1", "correct": form.get("correct") == "1",
+                "default": _target(form, "default"), "mobile_app": _target(form, "app"),
+            }
+        )  # fmt: skip
+    except ValidationError:
+        message = words.text("leads_incomplete", locale)
+        return await _leads(request, session, known, status=422, error=message)
+    async with request.app[POOL].acquire() as conn, conn.transaction():
+        await store.save_integration(conn, account_id, "leads", wanted.model_dump(mode="json"), now=now)
+        await (
+            relay.release(conn, account_id, "lead", now=now)
+            if wanted.enabled
+            else relay.hold_all(conn, account_id, "lead", "integration_off", "", now=now)
+        )
+    await request.app[BUS].publish(JOBS_TOPIC)
+    return await _leads(request, session, known, saved=words.text("leads_saved", locale))
+
+
+def _target(form: Any, name: str) -> dict[str, Any]:
+    """A campaign, or a source and a site, as the form names them; what is not chosen is none."""
+    entity = "campaign" if form.get(f"{name}_entity") == "campaign" else "source"
+    chosen = {
+        key: str(form.get(f"{name}_{key}") or "").strip() or None for key in ("campaign_id", "source_id", "site_id")
+    }
+    kept = ("campaign_id",) if entity == "campaign" else ("source_id", "site_id")
+    return {"entity": entity, **{key: chosen[key] for key in kept}}
+
+
+# --- the connection
+
+
+@routes.post("/integrations/uis")
+@private
+async def connect_uis(request: web.Request, session: LoginSession, known: Known) -> web.StreamResponse:
+    """Keeps the key and proves it at once; a wrong one is told on the spot."""
+    form = await request.post()
+    secret = {name: str(form.get(name) or "").strip() for name in ("access_token", "login", "password")}
+    secret = {name: value for name, value in secret.items() if value}
+    if not secret.get("access_token") and not (secret.get("login") and secret.get("password")):
+        message = words.text("uis_nothing", locale_of(session, known))
+        return await _leads(request, session, known, status=422, error=message)
+    async with request.app[POOL].acquire() as conn:
+        await flow.connect(conn, request.app[VAULT], known.account.account_id, "uis", "cabinet", secret)
+    return await _prove(request, session, known, "uis_connected")
+
+
+@routes.post("/integrations/uis/check")
+@private
+async def check_uis(request: web.Request, session: LoginSession, known: Known) -> web.StreamResponse:
+    """After something was mended in UIS: asks again, and lets go what was held."""
+    async with request.app[POOL].acquire() as conn:
+        await store.mark_connection(conn, known.account.account_id, "uis", "active", "")
+    return await _prove(request, session, known, "uis_checked")
+
+
+async def _prove(request: web.Request, session: LoginSession, known: Known, done: str) -> web.StreamResponse:
+    account_id, now = known.account.account_id, utc_now()
+    request.app[LOOKUP].forget()
+    _, trouble = await _directory(request, known, "ru", fresh=True)
+    async with request.app[POOL].acquire() as conn, conn.transaction():
+        if trouble:
+            await store.mark_connection(conn, account_id, "uis", "refused", trouble)
+        else:
+            await relay.release(conn, account_id, "lead", now=now)
+    if trouble:
+        return await _leads(request, session, known, status=422)
+    await request.app[BUS].publish(JOBS_TOPIC)
+    raise web.HTTPFound(f"/integrations/leads?done={done}")
+
+
+# --- deliveries
+
+
+@routes.get("/deliveries")
+@private
+async def deliveries_page(request: web.Request, session: LoginSession, known: Known) -> web.StreamResponse:
+    account_id = known.account.account_id
+    state = request.query.get("state", "")
+    async with request.app[POOL].acquire() as conn:
+        rows = await relay.deliveries(
+            conn, account_id, kind=None, state=state if state in STATES else None,
+            before=paging.read_uuid_cursor(request.query), limit=PAGE + 1,
+        )  # fmt: skip
+        shown = rows[:PAGE]
+        attempts = await relay.attempts_of(conn, account_id, [row["delivery_id"] for row in shown])
+        heads = await bookings.heads(conn, account_id, [row["subject_id"] for row in shown])
+    cursor = paging.write_cursor(shown[-1]["created_at"], shown[-1]["delivery_id"]) if len(rows) > PAGE else None
+    context = {
+        "rows": [
+            {**dict(row), "booking": heads.get(row["subject_id"]), "history": attempts.get(row["delivery_id"], [])}
+            for row in shown
+        ],
+        "cursor": cursor, "state": state, "states": STATES,
+        "done": request.query.get("done", "") if request.query.get("done") in DONE else "",
+    }  # fmt: skip
+    return await render(request, "deliveries.html", session, known, context)
+
+
+@routes.post("/deliveries/{id}/replay")
+@private
+async def replay_delivery(request: web.Request, _: LoginSession, known: Known) -> web.StreamResponse:
+    delivery_id = paging.read_uuid(request.match_info["id"])
+    async with request.app[POOL].acquire() as conn, conn.transaction():
+        kind = await relay.replay(conn, known.account.account_id, delivery_id, now=utc_now())
+    if kind is None:
+        raise Problem(404, "not_found", "There is no such delivery that failed.")
+    await request.app[BUS].publish(JOBS_TOPIC)
+    raise web.HTTPFound("/deliveries?done=replayed_delivery")

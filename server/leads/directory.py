@@ -1,0 +1,35 @@
+"""What the owner can choose from: sites, campaigns and sources of their account in the other system."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from uuid import UUID
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One line of a list. `usable`: it may be chosen now (a switched-off one is shown if it was chosen before)."""
+
+    id: int
+    name: str
+    usable: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Directory:
+    sites: tuple[Choice, ...] = ()
+    campaigns: tuple[Choice, ...] = ()
+    sources: tuple[Choice, ...] = ()
+
+
+class DirectoryAway(Exception):
+    """The lists cannot be read; `sentence` says in Russian and English what to do. `code`: not_connected, or why."""
+
+    def __init__(self, code: str, sentence: tuple[str, str]) -> None:
+        super().__init__(code)
+        self.code, self.sentence = code, sentence
+
+
+#: Reads the lists of an account, remembered for some minutes; `fresh` asks anew. Raises `DirectoryAway`.
+ReadDirectory = Callable[[UUID, bool], Awaitable[Directory]]

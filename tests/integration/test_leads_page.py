@@ -1,0 +1,83 @@
+"""The page «Передача заявок»: a key is proved at once, lists come from UIS, what is wrong is said where one looks."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from aiohttp.test_utils import TestClient, TestServer
+
+from e2e.stand.uis.app import RunningUis, start_uis
+from server.app import build
+from server.settings import Settings
+from tests.conftest import eventually, make_salon
+from tests.factories import webhook
+from tests.integration.test_cabinet import Owner, browser
+
+KEY = "stand-key-0123456789"
+
+
+@pytest.fixture
+async def uis() -> AsyncIterator[RunningUis]:
+    running = await start_uis()
+    yield running
+    await running.stop()
+
+
+@pytest.fixture
+async def owner(dsn: str, pool: Any, uis: RunningUis, settings: Settings) -> AsyncIterator[Owner]:
+    own = settings.model_copy(update={"uis_data_api_url": uis.url, "retry_schedule_s": (0.05, 0.05)})
+    async with TestClient(TestServer(build(own, dsn))) as client:
+        one = browser(await make_salon(client, pool, own))
+        await one.log_in_by_link(pool)
+        yield one
+        await one.session.close()
+
+
+async def test_owner_connects_chooses_and_sees_the_lead_arrive(owner: Owner, uis: RunningUis) -> None:
+    assert "Не подключён" in await owner.page("/integrations/leads")
+    page = await owner.send("/integrations/uis", access_token=KEY)
+    for text in ("UIS подключён", "Сайт салона", "Яндекс.Директ", "Карты"):
+        assert text in page
+    assert "Старая" not in page  # a campaign that is off cannot be chosen
+    saved = await owner.send(
+        "/integrations/leads", enabled="1", correct="1", default_entity="source", default_source_id="8",
+        default_site_id="43525", app_entity="campaign", app_campaign_id="268177",
+    )  # fmt: skip
+    assert "Сохранено" in saved
+    assert "/s/" in saved
+    await owner.salon.webhook(webhook(901))
+
+    async def arrived() -> bool:
+        return "Отправлены" in await owner.page("/deliveries?state=delivered") and len(uis.uis.messages) == 1
+
+    await eventually(arrived)
+    assert "901" in await owner.page("/deliveries")
+
+
+@pytest.mark.parametrize(
+    ("key", "said"), [("stand-key-wrong-000000", "не знает этот ключ"), ("", "Введите ключ или логин")]
+)
+async def test_a_wrong_key_is_told_at_once(owner: Owner, key: str, said: str) -> None:
+    assert said in await owner.send("/integrations/uis", status=422, access_token=key)
+
+
+async def test_an_address_that_is_not_listed_is_told_with_the_place_to_mend_it(owner: Owner, uis: RunningUis) -> None:
+    uis.uis.listed.clear()
+    assert "Правила и настройки безопасности" in await owner.send("/integrations/uis", status=422, access_token=KEY)
+    uis.uis.listed.append("127.0.0.1")
+    assert "UIS отвечает" in await owner.send("/integrations/uis/check")
+
+
+async def test_switching_on_without_a_choice_says_what_is_missing(owner: Owner) -> None:
+    await owner.send("/integrations/uis", access_token=KEY)
+    assert "выберите рекламную кампанию" in await owner.send(
+        "/integrations/leads", status=422, enabled="1", default_entity="source"
+    )
+
+
+async def test_the_key_is_on_no_page(owner: Owner) -> None:
+    await owner.send("/integrations/uis", access_token=KEY)
+    for path in ("/integrations/leads", "/deliveries", "/install", "/access", "/intake"):
+        assert KEY not in await owner.page(path)
