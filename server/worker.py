@@ -277,7 +277,7 @@ class Worker:
         booking_id, now = UUID(job.key), utc_now()
         async with self._parts.pool.acquire() as conn, conn.transaction():
             decision = await matching.match_booking(
-                conn, job.account_id, booking_id, now=now, grace_s=self._parts.settings.match_grace_s,
+                conn, job.account_id, booking_id, vendors.YCLIENTS, now=now, grace_s=self._parts.settings.match_grace_s,
                 cause=str(job.payload.get("cause", "booking")),
             )  # fmt: skip
             if decision is None:

@@ -10,8 +10,10 @@ from urllib.parse import urlsplit
 from uuid import UUID
 
 from server.bookings import store as bookings
+from server.bookings.model import Vendor
 from server.delivery import outbox
 from server.matching import store
+from server.matching.creation import chosen
 from server.matching.model import (
     ENGINE_VERSION,
     BookingFacts,
@@ -45,7 +47,7 @@ class Decision:
 
 
 async def match_booking(
-    conn: Conn, account_id: UUID, booking_id: UUID, *, now: datetime, grace_s: float, cause: str
+    conn: Conn, account_id: UUID, booking_id: UUID, vendor: Vendor, *, now: datetime, grace_s: float, cause: str
 ) -> Decision | None:
     """Decides about one booking and keeps the decision if it is better. None: there is no such booking.
 
@@ -57,7 +59,7 @@ async def match_booking(
     row = await bookings.by_id(conn, account_id, booking_id)
     if row is None:
         return None
-    facts = booking_facts(row)
+    facts = booking_facts(row, await chosen(conn, account_id, row, vendor))
     evidence = await _gather(conn, account_id, row, facts)
     claims = [
         Claim(
@@ -141,7 +143,8 @@ async def session_known(conn: Conn, account_id: UUID, visits: Sequence[str], job
 # --- facts
 
 
-def booking_facts(row: Row) -> BookingFacts:
+def booking_facts(row: Row, chosen: Mapping[str, Any]) -> BookingFacts:
+    """The facts of the creation; contact and deletion as they stand now."""
     raw: Mapping[str, Any] = row["origin_facts"]
     return BookingFacts(
         booking_id=str(row["booking_id"]),
@@ -154,9 +157,9 @@ def booking_facts(row: Row) -> BookingFacts:
         bookform_id=raw.get("bookform_id") or None,
         is_mobile=raw.get("is_mobile"),
         from_host=_host(raw.get("from_url")),
-        service_ids=frozenset(line["id"] for line in row["services"] or () if line.get("id")),
-        staff_id=row["staff_id"],
-        starts_at_local=row["starts_at_local"],
+        service_ids=frozenset(line["id"] for line in chosen["services"] or () if line.get("id")),
+        staff_id=chosen["staff_id"],
+        starts_at_local=chosen["starts_at_local"],
         phone_hash=row["phone_hash"],
         email_hash=row["email_hash"],
         mark=row["mark"],

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+from server.bookings.model import RANK
 from server.platform.ids import new_id
 from server.platform.postgres import Conn, Row
 
@@ -56,6 +57,18 @@ async def contacts(
         f"select {_EVIDENCE}{_FROM} where e.account_id = $1 and e.kind = 'contact'"
         " and (e.phone_hash = $2 or e.email_hash = $3) and e.occurred_at between $4 and $5",
         account_id, phone_hash, email_hash, since, until,
+    )  # fmt: skip
+
+
+async def first_tellings(conn: Conn, account_id: UUID, booking_id: UUID, *, limit: int = 10) -> list[Row]:
+    """The earliest tellings of a booking, the creation before all others. The order does not depend on arrival."""
+    return await conn.fetch(
+        "select h.status, h.raw, b.timezone from booking_history h"
+        " join booking k on k.account_id = h.account_id and k.booking_id = h.booking_id"
+        " join branch b on b.account_id = k.account_id and b.branch_id = k.branch_id"
+        " where h.account_id = $1 and h.booking_id = $2"
+        " order by h.status <> 'create', h.changed_at, array_position($3::text[], h.status), h.content_hash limit $4",
+        account_id, booking_id, list(RANK), limit,
     )  # fmt: skip
 
 

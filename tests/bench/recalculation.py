@@ -18,6 +18,7 @@ import asyncpg
 
 from server.matching import flow
 from server.platform.postgres import Pool, open_pool
+from server.vendors import YCLIENTS
 from tests.bench.report import Figure, Target, median
 from tests.bench.salon import COMPANY, fill_bookings
 from tests.bench.scale import Scale
