@@ -119,8 +119,8 @@ async def test_a_creation_told_in_part_is_matched_by_what_is_told_next(
 
 async def test_a_booking_deleted_after_a_move_keeps_its_visit(salon: Salon, pool: asyncpg.Pool) -> None:
     right = Browser(AD)
-    made, moved, _ = story()
-    gone = {**moved, "status": "delete", "data": None}
+    made, moved, again = story()
+    gone = {**again, "status": "delete"}
     await salon.collect(booked(right, CHOSEN))
     for body in (made, moved, gone):
         await salon.webhook(body)
