@@ -21,6 +21,9 @@ from server.platform.postgres import Conn, open_pool
 from server.platform.vault import load_vault
 from server.settings import Settings
 
+UIS_KEY = "stand-key-0123456789"
+#: Leads without a session go to a source and a site of the simulated UIS.
+LEADS = {"enabled": True, "default": {"entity": "source", "source_id": 8, "site_id": 43525}}
 COMPANIES = ((4564, "Europe/Moscow"), (4565, "Europe/Moscow"))
 
 
@@ -31,6 +34,7 @@ async def run(settings: Settings) -> int:
         update={
             "public_url": settings.public_url or f"http://localhost:{settings.port}",
             "yclients_api_url": f"http://127.0.0.1:{stand_port}",
+            "uis_data_api_url": f"http://127.0.0.1:{stand_port}/uis",
             "allow_private_egress": True,
         }
     )
@@ -76,6 +80,9 @@ async def _seed(settings: Settings, dsn: str, stand_port: int) -> dict[str, Any]
             await flow.connect(
                 conn, vault, owner.account_id, "yclients", "demo", {"partner_token": "stand", "user_token": "stand"}
             )
+            await flow.connect(conn, vault, owner.account_id, "uis", "demo", {"access_token": UIS_KEY})
+            if await store.integration_settings(conn, owner.account_id, "leads") is None:
+                await store.save_integration(conn, owner.account_id, "leads", LEADS, now=utc_now())
     finally:
         await pool.close()
     return account
@@ -128,6 +135,7 @@ async def _announce(settings: Settings, account: dict[str, Any], port: int) -> N
 
   Booking form       http://n822081.yclients.localhost:{port}/
   YCLIENTS cabinet   http://yclients.localhost:{port}/
+  UIS, simulated     http://127.0.0.1:{port}/uis/_stand/state   (what has reached the UIS account)
   API                {settings.base_url}/api/v1/leads   page: {settings.base_url}/api/docs
   API token          {account["api_token"]}
 """,

@@ -9,8 +9,7 @@ from aiohttp import web
 from e2e.stand import control, pages, rest
 from e2e.stand.hooks import HookSender
 from e2e.stand.state import Stand, StandConfig
-from e2e.stand.uis.app import make_uis_app
-from e2e.stand.uis.state import Uis
+from e2e.stand.uis.app import UIS, make_uis_app
 
 
 @dataclass
@@ -29,7 +28,8 @@ def make_app(stand: Stand) -> web.Application:
     app[rest.HOOKS] = HookSender(stand)
     app.add_routes(control.routes)
     app.add_routes(rest.routes)
-    app.add_subapp("/uis/", make_uis_app(Uis()))
+    app[UIS] = stand.uis
+    app.add_subapp("/uis/", make_uis_app(stand.uis))
     app.router.add_route("*", "/{tail:.*}", _by_host)
 
     async def hooks(app: web.Application):

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import html
+import re
+import time
 from pathlib import Path
 
 from aiohttp import web
 
 from e2e.stand.rest import STAND
 from e2e.stand.state import Stand
+from e2e.stand.uis.app import UIS
 
+_UIS_COOKIE = "_comagic_idStAnD"
 _STATIC = Path(__file__).parent / "static"
 FORM = 822081
 
@@ -74,10 +78,26 @@ def _salon(stand: Stand, title: str, body: str, *, loader: str | None = "2018", 
     )
     return (
         f'<!doctype html><html lang="ru"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{title} — Студия «Лён»</title>{head}<style>{_STYLE}</style>{tag}</head><body>"
+        f"<title>{title} — Студия «Лён»</title>{head}<style>{_STYLE}</style>{_uis_tag(stand)}{tag}</head><body>"
         '<header><b>Лён</b><a href="/">Студия</a><a href="/price">Цены</a><a href="/ways">Все способы записи</a><a href="tel:+74950000000">+7 495 000-00-00</a></header>'
         f"{body}{widget}</body></html>"
     )
+
+
+def _uis_tag(stand: Stand) -> str:
+    return '<script async src="/static/cs.min.js"></script>' if stand.switches.uis_script else ""
+
+
+def _uis_script(request: web.Request) -> web.Response:
+    """The code of UIS as far as we use it: a session per visitor, half an hour long, by a cookie of the site."""
+    uis = request.app[UIS]
+    known = re.fullmatch(r"(\d+)\.(\d+)\.\d+", request.cookies.get(_UIS_COOKIE, ""))
+    session_id = int(known[2]) if known and int(known[2]) in uis.sessions else uis.visit()
+    visitor_id = int(known[1]) if known else session_id + 1
+    answer = _script(f"window.Comagic = {{ getSessionId: () => {session_id}, getVisitorId: () => {visitor_id} }}")
+    answer.set_cookie(_UIS_COOKIE, f"{visitor_id}.{session_id}.{int(time.time())}", max_age=1800)
+    answer.headers["Cache-Control"] = "no-store"
+    return answer
 
 
 _HOME = """<section class="hero"><h1>Волосы, руки и час тишины для себя</h1><p>Студия красоты на Покровке. Стрижки, цвет и маникюр без спешки — мастер занимается только вами.</p>
@@ -92,6 +112,8 @@ async def salon(request: web.Request) -> web.StreamResponse:
     headers: dict[str, str] = {"Cache-Control": "no-store"}
     if path == "/favicon.ico":
         return web.Response(status=204)
+    if path == "/static/cs.min.js":
+        return _uis_script(request)
     if path == "/":
         text = _salon(stand, "Главная", _HOME, loader=loader)
     elif path == "/price":

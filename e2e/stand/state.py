@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from e2e.stand.uis.state import Uis
+
 _RECORD: dict[str, Any] = json.loads((Path(__file__).parent / "data" / "record.json").read_text("utf-8"))
 CLIENTS_USER = 12795431  # the administrator of the salon
 
@@ -44,6 +46,7 @@ class Switches:
     bare_response: bool = True  # the form's own call answers a bare array
     legacy_routes: bool = False  # /company:4564
     superbutton: bool = False
+    uis_script: bool = True  # the salon's site carries the code of UIS, too
     from_url: str = "origin"  # origin, empty, extrafields
     app_record_from: str = "YPLACES"
     # webhooks
@@ -114,10 +117,12 @@ class Stand:
 
     def __init__(self, config: StandConfig) -> None:
         self.config = config
+        self.uis = Uis()
         self.reset()
 
     def reset(self) -> None:
         self.switches = Switches()
+        self.uis.reset()
         self.companies = {
             4564: _company(4564, "Студия «Лён»", 822081),
             4565: _company(4565, "Студия «Лён» на Мира", 822082),
