@@ -230,7 +230,7 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     "uis_or": ("или логин и пароль:", "or login and password:"), "uis_login": ("Логин", "Login"), "uis_nothing": ("Введите ключ или логин с паролем.", "Enter a key, or a login with its password."),
     "uis_connected": ("UIS подключён.", "UIS is connected."), "uis_checked": ("UIS отвечает, ждавшее отправляется.", "UIS answers; what waited is being sent."),
     "deliveries": ("Отправка в UIS", "Sending to UIS"), "no_deliveries": ("Здесь появятся заявки, которые отправляются в UIS.", "Leads on their way to UIS will stand here."), "to_integration": ("Настроить передачу", "Set it up"),
-    "ds_waiting": ("Ждут", "Waiting"), "ds_retrying": ("Повторяются", "Retried"), "ds_held": ("Придержаны", "Held"), "ds_failed": ("Не отправлены", "Failed"), "ds_delivered": ("Отправлены", "Delivered"), "ds_off": ("Не отправляются", "Off"),
+    "ds_waiting": ("Ждёт", "Waiting"), "ds_retrying": ("Повторяется", "Retried"), "ds_held": ("Придержано", "Held"), "ds_failed": ("Не отправлено", "Failed"), "ds_delivered": ("Отправлено", "Delivered"), "ds_off": ("Не отправляется", "Off"), "in_uis": ("В UIS", "In UIS"),
     "at_delivered": ("отправлено", "delivered"), "at_retry": ("не вышло, повторим", "failed, to be tried again"), "at_uncertain": ("ответа не было, сначала спросим", "no answer; UIS is asked first"), "at_refused": ("UIS отказал", "refused by UIS"), "at_held": ("нужен человек", "needs a person"),
     "attempts": ("Попытки", "Attempts"), "uis_number": ("Номер в UIS", "Number in UIS"), "send_again": ("Отправить снова", "Send again"), "next_try": ("следующая попытка {time}", "next try {time}"), "replayed_delivery": ("Отправляем снова.", "It is being sent again."),
     # access

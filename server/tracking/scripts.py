@@ -90,11 +90,9 @@ def script_config(key: ScriptKey, account: Account, base_url: str) -> dict[str, 
     """The JSON of docs/collector.md «Script configuration»; everything in it is public."""
     public_key = key.site.site_key if key.place == "site" else key.site.form_key
     settings = account.script
-    return {
-        "endpoint": f"{base_url}/c?k={public_key}",
-        "form_hosts": list(settings.form_hosts),
-        "consent": settings.consent,
-        "gpc": settings.gpc,
-        "visit_timeout_s": settings.visit_timeout_s,
-        "debug": False,
-    }
+    common = {
+        "endpoint": f"{base_url}/c?k={public_key}", "consent": settings.consent, "gpc": settings.gpc, "debug": False,
+    }  # fmt: skip
+    if key.place == "form":
+        return common
+    return {**common, "form_hosts": list(settings.form_hosts), "visit_timeout_s": settings.visit_timeout_s}

@@ -50,7 +50,7 @@ async def test_owner_connects_chooses_and_sees_the_lead_arrive(owner: Owner, uis
     await owner.salon.webhook(webhook(901))
 
     async def arrived() -> bool:
-        return "Отправлены" in await owner.page("/deliveries?state=delivered") and len(uis.uis.messages) == 1
+        return "Отправлено</span>" in await owner.page("/deliveries?state=delivered") and len(uis.uis.messages) == 1
 
     await eventually(arrived)
     assert "901" in await owner.page("/deliveries")
