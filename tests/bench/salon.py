@@ -23,7 +23,7 @@ async def fill_bookings(
         " client_name, client_phone, client_email, services, amount, currency, staff_id, staff_name, content_hash, raw)"
         " select $1, ('00000000-0000-7000-8000-' || lpad(to_hex(n), 12, '0'))::uuid, $4, $5, n, t, t, 0, true, t, t,"
         " t + interval '1 day', '2026-11-25T15:00', true, 'widget_mobile', '{\"bookform_id\": 822081, \"is_mobile\": 1}',"
-        " 'Client ' || n % 50000, '+79' || lpad((n % 1000000000)::text, 9, '0'), null,"
+        " 'Client ' || translate((n % 50000)::text, '0123456789', 'abcdefghij'), '+79' || lpad((n % 1000000000)::text, 9, '0'), null,"
         " '[{\"id\": 11, \"title\": \"Nails\", \"cost\": \"1500.00\"}]', 1500, 'RUB', n % 9, 'Master ' || n % 9, '\\x00', '{}'"
         " from generate_series($2::int, $3::int) n, lateral (select now() - n * $6::int * interval '1 second' as t) m",
         *span, branch_id, COMPANY, apart_s, timeout=600,
