@@ -12,7 +12,7 @@ import shutil
 import threading
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from playwright.sync_api import Browser, BrowserContext, FrameLocator, Page, Pla
 
 from e2e.stand.app import RunningStand, start_stand
 from e2e.stand.state import Stand, StandConfig
+from e2e.stand.uis.state import Uis
 from tests.server_process import ServerProcess
 
 CHROMIUM = shutil.which("chromium") or "chromium"
@@ -38,11 +39,13 @@ PHONE_AGENT = (
 class StandThread:
     """The stand in a thread with a loop of its own: Playwright's synchronous API keeps the main one."""
 
-    def __init__(self, config: StandConfig) -> None:
+    def __init__(self, config: StandConfig, uis: Uis | None = None) -> None:
         self.loop = asyncio.new_event_loop()
         self.thread = threading.Thread(target=self.loop.run_forever, daemon=True)
         self.thread.start()
         self.stand = Stand(config)
+        if uis is not None:
+            self.stand.uis = uis
         self.running: RunningStand = asyncio.run_coroutine_threadsafe(
             start_stand(config, stand=self.stand), self.loop
         ).result(10)
@@ -107,30 +110,52 @@ class World:
             time.sleep(0.05)
         raise AssertionError(f"no such lead of {record_id}: {found}\n{self.server.log()[-2000:]}")
 
+    def until(self, look: Callable[[], Any], right: Callable[[Any], bool], *, within_s: float = 12) -> Any:
+        """What `look` answers, once it is right."""
+        deadline = time.monotonic() + within_s
+        found: Any = None
+        while time.monotonic() < deadline:
+            found = look()
+            if right(found):
+                return found
+            time.sleep(0.05)
+        raise AssertionError(f"did not come true: {found}\n{self.server.log()[-2000:]}")
+
 
 @pytest.fixture(scope="session")
-def _server() -> Iterator[ServerProcess]:
-    server = ServerProcess(YCLICK_MATCH_GRACE_S="1.5")
+def _uis() -> Iterator[RunningStand]:
+    """The UIS of all worlds: the server is told its address when it starts. Each world has a salon of its own there."""
+    first = StandThread(StandConfig())
+    yield first.running
+    first.stop()
+
+
+@pytest.fixture(scope="session")
+def _server(_uis: RunningStand) -> Iterator[ServerProcess]:
+    server = ServerProcess(
+        YCLICK_MATCH_GRACE_S="1.5", YCLICK_UIS_DATA_API_URL=f"http://127.0.0.1:{_uis.port}/uis",
+        YCLICK_RETRY_SCHEDULE_S="0.2,0.5,1",
+    )  # fmt: skip
     server.start()
     yield server
     server.clean()
 
 
 @pytest.fixture(scope="session")
-def _world(_server: ServerProcess) -> Iterator[World]:
-    world = make_world(_server)
+def _world(_server: ServerProcess, _uis: RunningStand) -> Iterator[World]:
+    world = make_world(_server, uis=_uis.stand.uis)
     yield world
     world.stand_thread.stop()
 
 
-def make_world(server: ServerProcess, *, domain: str = "yclients.com") -> World:
+def make_world(server: ServerProcess, *, domain: str = "yclients.com", uis: Uis | None = None) -> World:
     """A new account, and a vendor (of either brand) and a salon of its own, on the running server."""
     account = server.account("--form-host", "zapis.salon.test")
     config = StandConfig(
         domain=domain, salon_host="salon.test", own_form_host="zapis.salon.test",
         site_script_url=account["site"]["script_url"], form_script_url=account["form"]["script_url"],
     )  # fmt: skip
-    world = World(server, StandThread(config), account)
+    world = World(server, StandThread(config, uis), account)
     world.refresh()
     return world
 

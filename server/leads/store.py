@@ -133,12 +133,13 @@ async def leads_to_send(conn: Conn, account_id: UUID, booking_ids: Sequence[UUID
 
 
 async def choices(conn: Conn, account_id: UUID) -> dict[str, list[str]]:
-    """Sources and campaigns of the last 90 days' leads, for the filters."""
+    """Sources and campaigns of the newest leads, for the filters; a rarer one is found by the search."""
     rows = await conn.fetch(
-        "select v.source, v.campaign from lead l"
-        " join booking_match m on m.account_id = l.account_id and m.booking_id = l.booking_id"
-        " join visit v on v.account_id = l.account_id and v.visit_id = m.visit_id"
-        " where l.account_id = $1 and l.created_at > now() - interval '90 days' group by v.source, v.campaign limit 500",
+        "select v.source, v.campaign from (select booking_id from lead where account_id = $1"
+        "  order by created_at desc, lead_id desc limit 3000) l"
+        " join booking_match m on m.account_id = $1 and m.booking_id = l.booking_id"
+        " join visit v on v.account_id = $1 and v.visit_id = m.visit_id"
+        " group by v.source, v.campaign limit 500",
         account_id,
     )
     return {name: sorted({row[name] for row in rows if row[name]}) for name in ("source", "campaign")}
