@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ctypes
+import gc
 import signal
 import socket
 import struct
@@ -201,6 +202,9 @@ async def serve(app: web.Application, *, reuse_port: bool = False, sock: socket.
         loop.add_signal_handler(name, stop.set)
     try:
         await site.start()
+        # What start-up made stays for good: the collector of garbage need not look at it again.
+        gc.collect()
+        gc.freeze()
         _log.info("server.ready", url=settings.base_url)
         await stop.wait()
         _log.info("server.draining")
