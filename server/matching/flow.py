@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from uuid import UUID
 
 from server.bookings import store as bookings
+from server.bookings.flow import CHANGED_JOB
 from server.bookings.model import Vendor
 from server.delivery import outbox
 from server.matching import store
@@ -33,8 +34,8 @@ from server.tracking import store as tracking
 
 IMPROVEMENT_WINDOW = timedelta(hours=24)
 _BEFORE, _AFTER = timedelta(minutes=60), timedelta(minutes=2)
+_EXACT = frozenset({Level.L0, Level.L1})
 _CONTACT_WINDOW = timedelta(days=30)
-_MARK_LIFE = timedelta(hours=24)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +77,8 @@ async def match_booking(
         waits_until = None
     stored = await store.current(conn, account_id, booking_id)
     shown = as_json(_waiting(match, waits_until) if waits_until else match)
-    if stored is not None and not _replaces(stored, match, shown, facts, now):
+    gone = stored and stored["visit_id"] and not await tracking.visit_exists(conn, account_id, stored["visit_id"])
+    if stored is not None and not gone and not _replaces(stored, match, shown, facts, now):
         return Decision(dict(stored), False, stored["waits_until"])
     await store.save(conn, account_id, booking_id, shown, now=now, waits_until=waits_until)
     if stored is None or _gist(stored) != _gist(shown):
@@ -90,7 +92,25 @@ async def match_booking(
             now=now,
         )
         metrics.MATCHES.labels(shown["level"]).inc()
+    claimed = {match["visit_id"] for match in (stored, shown) if match and match["level"] in _EXACT}
+    if stored is None or len(claimed) > 1 or (stored["level"] in _EXACT) != (shown["level"] in _EXACT):
+        await _tell_others(conn, account_id, claimed, facts, now)
     return Decision(shown, True, waits_until)
+
+
+async def _tell_others(
+    conn: Conn, account_id: UUID, visits: Collection[str], facts: BookingFacts, now: datetime
+) -> None:
+    """What a visit did is explained, or no longer: bookings that it was weighed for are looked at again.
+
+    Otherwise an answer would depend on which of two bookings was decided first.
+    """
+    if visits:
+        found = await store.weighed_near(
+            conn, account_id, list(visits), facts.created_at, reach=_BEFORE, since=now - IMPROVEMENT_WINDOW,
+            but=UUID(facts.booking_id),
+        )  # fmt: skip
+        await _look_again(conn, account_id, found, CHANGED_JOB, cause="claim", now=now)
 
 
 def _replaces(stored: Row, match: Match, shown: Mapping[str, Any], facts: BookingFacts, now: datetime) -> bool:
@@ -123,21 +143,26 @@ async def reconsider(conn: Conn, account_id: UUID, payload: Mapping[str, Any], j
     """Late evidence came: asks for new decisions about the bookings it may concern; answers how many."""
     records = [(int(company), int(record)) for company, record in (item.split(":") for item in payload["records"])]
     found = await store.undecided(
-        conn, account_id, records=records,
+        conn, account_id, records=records, marks=payload.get("marks", ()),
         first=datetime.fromisoformat(payload["first"]), last=datetime.fromisoformat(payload["last"]),
         since=now - IMPROVEMENT_WINDOW,
     )  # fmt: skip
-    for booking_id in found:
-        await outbox.enqueue(conn, account_id, job_kind, str(booking_id), run_at=now, payload={"cause": "evidence"})
+    await _look_again(conn, account_id, found, job_kind, cause="evidence", now=now)
     return len(found)
 
 
 async def session_known(conn: Conn, account_id: UUID, visits: Sequence[str], job_kind: str, *, now: datetime) -> int:
     """Bookings of visits that became known elsewhere are looked at again: their leads may say more."""
     found = await store.bookings_of_visits(conn, account_id, visits, since=now - IMPROVEMENT_WINDOW)
-    for booking_id in found:
-        await outbox.enqueue(conn, account_id, job_kind, str(booking_id), run_at=now, payload={"cause": "session"})
+    await _look_again(conn, account_id, found, job_kind, cause="session", now=now)
     return len(found)
+
+
+async def _look_again(
+    conn: Conn, account_id: UUID, booking_ids: Iterable[UUID], job_kind: str, *, cause: str, now: datetime
+) -> None:
+    for booking_id in sorted(booking_ids):  # in one order, so that two workers cannot wait for each other
+        await outbox.enqueue(conn, account_id, job_kind, str(booking_id), run_at=now, payload={"cause": cause})
 
 
 # --- facts
@@ -256,14 +281,21 @@ def _contact_evidence(row: Row) -> Iterable[Evidence]:
 
 
 async def _mark_evidence(conn: Conn, account_id: UUID, facts: BookingFacts) -> list[Evidence]:
-    mark = await tracking.mark_row(conn, account_id, facts.mark or "")
-    if mark is None or mark["visit_id"] is None or mark["opened_at"] is None:
+    """Which visit was given the booking's mark, and whether the mark still speaks of who used it."""
+    assert facts.mark is not None
+    mark = await tracking.mark_by_name(conn, account_id, facts.mark)
+    if mark is None or mark.opening is None:
         return []
-    late = facts.created_at - mark["opened_at"] > _MARK_LIFE
+    user = await tracking.user_of_mark(
+        conn, account_id, facts.mark, company_id=facts.company_id, record_id=facts.record_id,
+        until=facts.created_at + _AFTER,
+    )  # fmt: skip
+    strange = user is not None and mark.is_stranger(user)
+    state = "expired" if mark.expired else "stranger" if strange else "bound"
     return [
         Evidence(
-            kind="mark", event_id=f"mark:{facts.mark}", visit_id=mark["visit_id"], at=mark["opened_at"],
-            mark=facts.mark, mark_state="expired" if late else "bound",
+            kind="mark", event_id=f"mark:{facts.mark}", visit_id=mark.opening.visit_id, at=mark.opening.at,
+            mark=facts.mark, mark_state=state,
         )
     ]  # fmt: skip
 

@@ -441,9 +441,10 @@ def better(
 ) -> bool:
     """Whether a new answer replaces the kept one.
 
-    A higher level wins; on the same level the newer answer, made from more facts, if it says something else. The one
-    way down: a probable answer is withdrawn when its visit is now contested, or explains another booking. That facts
-    are missing never withdraws anything. A person's correction stays, and after the window nothing changes.
+    A higher level wins; on the same level the newer answer, made from more facts, if it says something else. Two ways
+    lead down: a probable answer is withdrawn when its visit is now contested, or explains another booking; a mark,
+    when it turns out to have been a stranger's or too old. That facts are missing never withdraws anything. A person's
+    correction stays, and after the window nothing changes.
     """
     if old is None:
         return True
@@ -451,9 +452,11 @@ def better(
         return False
     if old.level is Level.L5 and new.level is Level.NONE:
         return old.visit_id in {item.visit_id for item in new.alternatives}
+    if old.level is Level.L1 and any(
+        item.visit_id == old.visit_id and item.detail_code in ("mark_stranger", "mark_expired") for item in new.evidence
+    ):
+        return True
     if _HEIGHT[new.level] != _HEIGHT[old.level]:
         return _HEIGHT[new.level] > _HEIGHT[old.level]
-    if new.level in _EXACT_LEVELS:
-        return new.visit_id != old.visit_id  # an earlier claim of the same record came late
     said = (new.visit_id, new.reason_code) != (old.visit_id, old.reason_code)
     return said or abs(new.probability - old.probability) > 0.001

@@ -87,19 +87,43 @@ async def undecided(
     account_id: UUID,
     *,
     records: Sequence[tuple[int, int]],
+    marks: Sequence[str],
     first: datetime,
     last: datetime,
     since: datetime,
 ) -> list[UUID]:
-    """Bookings that late evidence may concern: those named, and those without an exact mark made about then."""
+    """Bookings that late evidence may concern: those it names, by number or mark, and those made about then that no
+    exact mark decided."""
     rows = await conn.fetch(
         "select b.booking_id from booking b left join booking_match m"
         " on m.account_id = b.account_id and m.booking_id = b.booking_id"
         " where b.account_id = $1 and b.received_at > $6 and ((b.company_id, b.record_id) in"
-        "  (select * from unnest($2::bigint[], $3::bigint[]))"
+        "  (select * from unnest($2::bigint[], $3::bigint[])) or b.mark = any($7)"
         " or (b.created_at between $4 and $5 and b.online and coalesce(m.level, 'none') not in ('L0', 'L1')))",
         account_id, [company for company, _ in records], [record for _, record in records],
-        first - timedelta(minutes=2), last + timedelta(hours=1), since,
+        first - timedelta(minutes=2), last + timedelta(hours=1), since, list(marks),
+    )  # fmt: skip
+    return [row["booking_id"] for row in rows]
+
+
+async def weighed_near(
+    conn: Conn,
+    account_id: UUID,
+    visit_ids: Sequence[str],
+    about: datetime,
+    *,
+    reach: timedelta,
+    since: datetime,
+    but: UUID,
+) -> list[UUID]:
+    """Bookings made about then, without an exact mark, whose answer is one of these visits or was weighed against it."""
+    rows = await conn.fetch(
+        "select b.booking_id from booking b join booking_match m"
+        " on m.account_id = b.account_id and m.booking_id = b.booking_id"
+        " where b.account_id = $1 and b.created_at between $3 and $4 and b.received_at > $5 and b.booking_id <> $6"
+        " and m.level not in ('L0', 'L1') and (m.visit_id = any($2) or exists (select 1"
+        "  from jsonb_array_elements(m.alternatives) other where other ->> 'visit_id' = any($2)))",
+        account_id, list(visit_ids), about - reach, about + reach, since, but,
     )  # fmt: skip
     return [row["booking_id"] for row in rows]
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any
@@ -17,6 +16,7 @@ from server.platform.postgres import DATABASE_AWAY, Conn, Pool, Row
 from server.platform.vault import keyed_hash
 from server.tracking import store
 from server.tracking.addresses import form_id_of
+from server.tracking.marks import Mark, Opening, Use, stranger_visit_id, visit_of
 from server.tracking.model import VisitDescription
 from server.tracking.sources import Source, classify
 from server.tracking.store import FormEvent, VisitUpdate
@@ -28,8 +28,6 @@ EVIDENCE_JOB = "matching.evidence"
 #: Job: visits whose session in the other system became known.
 SESSION_JOB = "matching.session"
 TRIES = 5
-#: How long after the click the form may first open with a mark.
-MARK_LIFE = timedelta(minutes=30)
 _FORM_KINDS = frozenset({"open", "form", "step", "booked", "record", "contact"})
 
 NormalPhone = Callable[[str, str], str | None]  # (as typed, region) -> E.164
@@ -174,43 +172,95 @@ def _classified(
 
 
 async def _work_form_events(conn: Conn, account_id: UUID, rows: list[Row], around: Surroundings, now: datetime) -> None:
-    told = [(row, _form_event(row, around)) for row in rows if row["kind"] in _FORM_KINDS]
-    if not told:
+    events = [_form_event(row, around) for row in rows if row["kind"] in _FORM_KINDS]
+    if not events:
         return
-    # Announcements first, then in time: the earliest browser to use a mark owns it.
-    told.sort(key=lambda pair: (pair[1].kind != "open", pair[1].occurred_at, pair[1].event_id))
-    events = [await _with_visit(conn, account_id, row, event, around) for row, event in told]
+    claims = _claims(events)
+    known = await store.lock_marks(conn, account_id, list(claims), now=now) if claims else {}
+    marks = {name: known[name].joined(claim) for name, claim in claims.items()}
+    await store.save_marks(conn, account_id, {name: mark for name, mark in marks.items() if mark != known[name]})
     await store.insert_form_events(conn, account_id, events)
-    times = [event.occurred_at for event in events]
+    users = {(event.mark, event.client_id or "") for event in events if event.mark and event.by_mark}
+    for name, mark in marks.items():
+        if mark != known[name]:  # only the owner's events depend on it: whoever is not the owner is a stranger anyway
+            users |= {(name, one.use.client_id) for one in (mark, known[name]) if one.use}
+    moved = await _settle(conn, account_id, marks, users, around) if users else []
+    times = [event.occurred_at for event in events] + [row["occurred_at"] for row in moved]
+    told = {(event.company_id, event.record_id) for event in events} | {
+        (row["company_id"], row["record_id"]) for row in moved
+    }
     # A key of its own per batch: wishes of two batches must not swallow each other's records.
     await outbox.enqueue(
         conn, account_id, EVIDENCE_JOB, f"{min(times).isoformat()}/{events[0].event_id}", run_at=now,
         payload={
-            "records": sorted({f"{event.company_id}:{event.record_id}" for event in events if event.record_id}),
-            "first": min(times).isoformat(), "last": max(times).isoformat(),
+            "records": sorted(f"{company_id}:{record_id}" for company_id, record_id in told if record_id),
+            "marks": sorted(marks), "first": min(times).isoformat(), "last": max(times).isoformat(),
         },
     )  # fmt: skip
 
 
-async def _with_visit(conn: Conn, account_id: UUID, row: Row, event: FormEvent, around: Surroundings) -> FormEvent:
-    """The event with the visit its mark stands for; a stranger with a copied mark gets a visit of their own."""
-    if event.mark is None:
-        return event
-    if event.kind == "open":
-        if event.visit_id:
-            await store.announce_mark(
-                conn, account_id, event.mark, visit_id=event.visit_id, form_host=event.form_host,
-                opened_at=event.occurred_at,
-            )  # fmt: skip
-        return event
-    if event.visit_id or not event.client_id:
-        return event
-    mark = await store.bind_mark(conn, account_id, event.mark, client_id=event.client_id, at=event.occurred_at)
-    if not is_stranger(event, mark["client_id"], mark["opened_at"], mark["first_form_at"]):
-        return replace(event, visit_id=mark["visit_id"])
-    visit = _stranger_visit(row, event, around)
-    await store.merge_visits(conn, account_id, [visit])
-    return replace(event, visit_id=visit.visit_id)
+def _claims(events: Iterable[FormEvent]) -> dict[str, Mark]:
+    """What these events say of each mark."""
+    claims: dict[str, Mark] = {}
+    for event in events:
+        if event.mark is None:
+            continue
+        if event.kind == "open" and event.visit_id:
+            claim = Mark(opening=Opening(event.occurred_at, event.visit_id, event.form_host))
+        elif event.by_mark:
+            claim = Mark(use=Use(event.occurred_at, event.client_id or ""))
+        else:
+            continue
+        claims[event.mark] = claims.get(event.mark, Mark()).joined(claim)
+    return claims
+
+
+async def _settle(
+    conn: Conn, account_id: UUID, marks: Mapping[str, Mark], users: Collection[tuple[str, str]], around: Surroundings
+) -> list[Row]:
+    """Gives all that these browsers did with these marks the visit it belongs to; answers the events that moved.
+
+    A stranger's visit is told anew from all its events, so that it is the same whatever was thought before.
+    """
+    uses = await store.uses_of_marks(conn, account_id, users)
+    right = {row["event_id"]: visit_of(row["mark"], marks[row["mark"]], row["client_id"]) for row in uses}
+    moved = [row for row in uses if row["visit_id"] != right[row["event_id"]]]
+    if not moved:
+        return []
+    await store.move_events(conn, account_id, {row["event_id"]: right[row["event_id"]] for row in moved})
+    touched = {(row["mark"], row["client_id"]) for row in moved}
+    strangers: dict[tuple[str, str], list[Row]] = {}
+    for row in sorted(uses, key=lambda row: (row["occurred_at"], row["event_id"])):
+        user = row["mark"], row["client_id"]
+        if user in touched and marks[user[0]].is_stranger(user[1]):
+            strangers.setdefault(user, []).append(row)
+    told = await store.hits_without_visit(
+        conn, account_id, [row["event_id"] for rows in strangers.values() for row in rows]
+    )
+    visits = [_stranger_visit(*user, rows, told, around) for user, rows in sorted(strangers.items())]
+    await store.replace_visits(conn, account_id, [stranger_visit_id(*user) for user in sorted(touched)], visits)
+    return moved
+
+
+def _stranger_visit(
+    name: str, client_id: str, uses: Sequence[Row], told: Mapping[str, Row], around: Surroundings
+) -> VisitUpdate:
+    """`uses`: all that the stranger did with the mark, in time."""
+    hits = [told[row["event_id"]] for row in uses if row["event_id"] in told]
+    visit = VisitUpdate(
+        stranger_visit_id(name, client_id), hits[0]["site_id"] if hits else around.sites[0].site_id, "form", client_id,
+        uses[0]["occurred_at"], uses[-1]["occurred_at"], False, any(hit["bot"] for hit in hits),
+        hits=sum(row["kind"] == "form" for row in uses),
+    )  # fmt: skip
+    form = next((row for row in uses if row["kind"] == "form" and row["event_id"] in told), None)
+    if form is not None:
+        payload = told[form["event_id"]]["payload"]
+        description = {
+            "visitor": client_id, "started_at": form["occurred_at"].isoformat(),
+            "landing": payload.get("url", ""), "referrer": payload.get("referrer", ""),
+        }  # fmt: skip
+        _describe(visit, description, around, form["occurred_at"])
+    return visit
 
 
 async def _tell_of_sessions(conn: Conn, account_id: UUID, batch_id: UUID, rows: list[Row], now: datetime) -> None:
@@ -218,31 +268,6 @@ async def _tell_of_sessions(conn: Conn, account_id: UUID, batch_id: UUID, rows: 
     visits = sorted({row["visit_id"] for row in rows if row["kind"] == "uis" and row["visit_id"]})
     if visits:
         await outbox.enqueue(conn, account_id, SESSION_JOB, str(batch_id), run_at=now, payload={"visits": visits})
-
-
-def is_stranger(
-    event: FormEvent, owner: str | None, opened_at: datetime | None, first_form_at: datetime | None
-) -> bool:
-    """Whether a mark in a form's address says nothing of who opened it: another browser, or too late."""
-    if owner is not None and event.client_id != owner:
-        return True
-    return opened_at is not None and first_form_at is not None and first_form_at - opened_at > MARK_LIFE
-
-
-def _stranger_visit(row: Row, event: FormEvent, around: Surroundings) -> VisitUpdate:
-    client_id = event.client_id or ""
-    visit = VisitUpdate(
-        f"form-{hashlib.sha256(f'{event.mark}/{client_id}'.encode()).hexdigest()[:32]}",
-        row["site_id"], "form", client_id, event.occurred_at, event.occurred_at, False, row["bot"],
-        hits=int(event.kind == "form"),
-    )  # fmt: skip
-    description = {
-        "visitor": client_id, "started_at": event.occurred_at.isoformat(),
-        "landing": row["payload"].get("url", ""), "referrer": row["payload"].get("referrer", ""),
-    }  # fmt: skip
-    if event.kind == "form":
-        _describe(visit, description, around, event.occurred_at)
-    return visit
 
 
 def _form_event(row: Row, around: Surroundings) -> FormEvent:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from server.platform.postgres import Conn, Row
+from server.tracking.marks import Mark, Opening, Use
 
 
 @dataclass(slots=True)
@@ -58,6 +59,11 @@ class FormEvent:
     facts: dict[str, Any] = field(default_factory=dict)
     phone_hash: bytes | None = None
     email_hash: bytes | None = None
+
+    @property
+    def by_mark(self) -> bool:
+        """Whether its mark says whose visit it belongs to, for it names none itself."""
+        return self.mark is not None and self.visit_id is None
 
 
 async def claim_batch(conn: Conn, now: datetime) -> Row | None:
@@ -143,57 +149,116 @@ async def merge_visits(conn: Conn, account_id: UUID, visits: Sequence[VisitUpdat
     )  # fmt: skip
 
 
-async def announce_mark(
-    conn: Conn, account_id: UUID, mark: str, *, visit_id: str, form_host: str, opened_at: datetime
-) -> None:
-    """An `open` event: the mark belongs to this visit; the first announcement stays.
+# --- marks
 
-    Events of the form that came before the announcement get their visit now, but those of strangers.
-    """
+
+async def lock_marks(conn: Conn, account_id: UUID, names: Sequence[str], *, now: datetime) -> dict[str, Mark]:
+    """These marks as they stand, new ones made; nobody else changes them or their events until the transaction ends."""
+    ordered = sorted(names)  # the same order in every worker, so that two cannot wait for each other
     await conn.execute(
-        "insert into mark as m (account_id, mark, visit_id, form_host, opened_at, created_at)"
-        " values ($1, $2, $3, $4, $5, $5) on conflict (account_id, mark) do update set"
-        " visit_id = coalesce(m.visit_id, excluded.visit_id), opened_at = coalesce(m.opened_at, excluded.opened_at),"
-        " form_host = case when m.form_host = '' then excluded.form_host else m.form_host end",
-        account_id, mark, visit_id, form_host, opened_at,
+        "insert into mark (account_id, mark, created_at)"
+        " select $1, t.mark, $3 from unnest($2::text[]) with ordinality t (mark, place) order by place on conflict do nothing",
+        account_id, ordered, now,
     )  # fmt: skip
+    rows = await conn.fetch(
+        f"select mark, {_MARK} from mark where account_id = $1 and mark = any($2) order by mark collate \"C\" for update",
+        account_id, ordered,
+    )  # fmt: skip
+    return {row["mark"]: _mark(row) for row in rows}
+
+
+async def mark_by_name(conn: Conn, account_id: UUID, name: str) -> Mark | None:
+    row = await conn.fetchrow(f"select {_MARK} from mark where account_id = $1 and mark = $2", account_id, name)
+    return _mark(row) if row else None
+
+
+_MARK = "visit_id, form_host, opened_at, client_id, first_form_at"
+
+
+def _mark(row: Row) -> Mark:
+    opened, used = row["opened_at"], row["first_form_at"]
+    return Mark(
+        Opening(opened, row["visit_id"], row["form_host"]) if opened else None,
+        Use(used, row["client_id"] or "") if used else None,
+    )
+
+
+async def save_marks(conn: Conn, account_id: UUID, marks: Mapping[str, Mark]) -> None:
+    await conn.executemany(
+        "update mark set visit_id = $3, form_host = $4, opened_at = $5, client_id = $6, first_form_at = $7"
+        " where account_id = $1 and mark = $2",
+        [
+            (
+                account_id, name,
+                mark.opening.visit_id if mark.opening else None, mark.opening.form_host if mark.opening else "",
+                mark.opening.at if mark.opening else None,
+                (mark.use.client_id or None) if mark.use else None, mark.use.at if mark.use else None,
+            )
+            for name, mark in marks.items()
+        ],
+    )  # fmt: skip
+
+
+async def uses_of_marks(conn: Conn, account_id: UUID, users: Collection[tuple[str, str]]) -> list[Row]:
+    """All that these browsers did with these marks: (mark, client id)."""
+    return await conn.fetch(
+        "select e.event_id, e.kind, e.occurred_at, e.visit_id, e.mark, coalesce(e.client_id, '') as client_id,"
+        " e.company_id, e.record_id from unnest($2::text[], $3::text[]) u (mark, client_id) join form_event e"
+        " on e.account_id = $1 and e.mark = u.mark and e.client_id is not distinct from nullif(u.client_id, '')"
+        " where e.by_mark",
+        account_id, [mark for mark, _ in users], [client_id for _, client_id in users],
+    )  # fmt: skip
+
+
+async def user_of_mark(
+    conn: Conn, account_id: UUID, name: str, *, company_id: int, record_id: int, until: datetime
+) -> str | None:
+    """The browser that made a booking with this mark: that which named the record, else the last one active by then."""
+    client_id: str | None = await conn.fetchval(
+        "select coalesce(client_id, '') from form_event where account_id = $1 and mark = $2 and by_mark"
+        " and (occurred_at <= $5 or company_id = $3 and record_id = $4)"
+        " order by (company_id = $3 and record_id = $4) is not true,"
+        " case when company_id = $3 and record_id = $4 then occurred_at end, occurred_at desc, event_id limit 1",
+        account_id, name, company_id, record_id, until,
+    )  # fmt: skip
+    return client_id
+
+
+async def move_events(conn: Conn, account_id: UUID, visits: Mapping[str, str | None]) -> None:
+    """Gives form events (by id) their visit."""
     await conn.execute(
-        "update form_event e set visit_id = m.visit_id from mark m where m.account_id = $1 and m.mark = $2"
-        " and e.account_id = $1 and e.mark = $2 and e.visit_id is null and e.client_id is not distinct from m.client_id",
-        account_id, mark,
+        "update form_event e set visit_id = t.visit_id from unnest($2::text[], $3::text[]) t (event_id, visit_id)"
+        " where e.account_id = $1 and e.event_id = t.event_id",
+        account_id, list(visits), list(visits.values()),
     )  # fmt: skip
 
 
-async def bind_mark(conn: Conn, account_id: UUID, mark: str, *, client_id: str, at: datetime) -> Row:
-    """The form opened with this mark: the first browser to use it owns it. Answers the mark as it stands."""
-    row = await conn.fetchrow(
-        "insert into mark as m (account_id, mark, client_id, first_form_at, created_at) values ($1, $2, $3, $4, $4)"
-        " on conflict (account_id, mark) do update set client_id = coalesce(m.client_id, excluded.client_id),"
-        " first_form_at = coalesce(m.first_form_at, excluded.first_form_at)"
-        " returning visit_id, client_id, opened_at, first_form_at",
-        account_id, mark, client_id, at,
+async def hits_without_visit(conn: Conn, account_id: UUID, event_ids: Sequence[str]) -> dict[str, Row]:
+    """What came of these events, by id: the first telling of each."""
+    rows = await conn.fetch(
+        "select distinct on (event_id) event_id, site_id, bot, payload from hit"
+        " where account_id = $1 and event_id = any($2) and visit_id is null order by event_id, received_at",
+        account_id, list(event_ids),
     )  # fmt: skip
-    assert row is not None
-    return row
+    return {row["event_id"]: row for row in rows}
 
 
-async def mark_row(conn: Conn, account_id: UUID, mark: str) -> Row | None:
-    return await conn.fetchrow(
-        "select visit_id, client_id, opened_at, first_form_at from mark where account_id = $1 and mark = $2",
-        account_id, mark,
-    )  # fmt: skip
+async def replace_visits(conn: Conn, account_id: UUID, gone: Sequence[str], visits: Sequence[VisitUpdate]) -> None:
+    """In place of some visits, others: told anew from all their events, whatever was told before."""
+    await conn.execute("delete from visit where account_id = $1 and visit_id = any($2)", account_id, list(gone))
+    await merge_visits(conn, account_id, visits)
 
 
 async def insert_form_events(conn: Conn, account_id: UUID, events: Sequence[FormEvent]) -> None:
     await conn.executemany(
         "insert into form_event (account_id, event_id, kind, occurred_at, visit_id, mark, client_id, form_host, form_id,"
-        " company_id, record_id, mobile, step, facts, phone_hash, email_hash)"
-        " values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16) on conflict do nothing",
+        " company_id, record_id, mobile, step, facts, phone_hash, email_hash, by_mark)"
+        " values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17) on conflict do nothing",
         [
             (
                 account_id, event.event_id, event.kind, event.occurred_at, event.visit_id, event.mark, event.client_id,
                 event.form_host, event.form_id, event.company_id, event.record_id, event.mobile, event.step,
-                event.facts, event.phone_hash, event.email_hash,
+                event.facts, event.phone_hash, event.email_hash, event.by_mark,
             )
             for event in events
         ],
@@ -213,6 +278,13 @@ async def visit_by_id(conn: Conn, account_id: UUID, visit_id: str) -> Row | None
     return await conn.fetchrow(
         f"select {VISIT_COLUMNS} from visit v where v.account_id = $1 and v.visit_id = $2", account_id, visit_id
     )
+
+
+async def visit_exists(conn: Conn, account_id: UUID, visit_id: str) -> bool:
+    known: bool = await conn.fetchval(
+        "select exists (select 1 from visit where account_id = $1 and visit_id = $2)", account_id, visit_id
+    )
+    return known
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,12 +312,20 @@ async def visits(
     )  # fmt: skip
 
 
+#: Two lists by two indexes: asked for in one condition, every raw event there is would be looked at.
+VISIT_EVENTS = """
+    select * from (
+        select distinct on (event_id) event_id, kind, occurred_at, received_at, payload from (
+            select event_id, kind, occurred_at, received_at, payload from hit where account_id = $1 and visit_id = $2
+            union all
+            select h.event_id, h.kind, h.occurred_at, h.received_at, h.payload from form_event e
+                join hit h on h.account_id = $1 and h.event_id = e.event_id and h.visit_id is null
+                where e.account_id = $1 and e.visit_id = $2 and e.by_mark
+        ) told order by event_id, received_at
+    ) once order by occurred_at, event_id limit $3
+"""
+
+
 async def visit_events(conn: Conn, account_id: UUID, visit_id: str, *, limit: int = 200) -> list[Row]:
     """Everything the scripts told of a visit, once each, in time order."""
-    return await conn.fetch(
-        "select * from (select distinct on (event_id) event_id, kind, occurred_at, received_at, payload from hit"
-        " where account_id = $1 and (visit_id = $2 or visit_id is null and event_id in"
-        "  (select event_id from form_event where account_id = $1 and visit_id = $2 and mark is not null))"
-        " order by event_id, received_at) t order by occurred_at limit $3",
-        account_id, visit_id, limit,
-    )  # fmt: skip
+    return await conn.fetch(VISIT_EVENTS, account_id, visit_id, limit)

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from server.matching.model import BookingFacts, Level, Match, Origin, better, decide, grace_until
-from tests.unit.matching.salon import NOON, booked, booking, claim, contact, opened, record
+from tests.unit.matching.salon import MARK, NOON, booked, booking, claim, contact, mark, opened, record
 
 _SOON = NOON + timedelta(hours=1)
 NOTHING = decide(booking(), [])
@@ -88,6 +88,24 @@ def test_a_better_founded_answer_of_the_same_level_replaces_the_old_one() -> Non
 def test_a_probable_answer_is_withdrawn_when_its_visit_is_contested_or_explained_otherwise() -> None:
     assert replaces(PROBABLE, decide(booking(), [booked("v1"), booked("v2")]))
     assert replaces(PROBABLE, decide(booking(), [booked("v1")], [claim("v1")]))
+
+
+def test_an_exact_answer_that_became_contested_or_alone_again_says_so() -> None:
+    contested = decide(booking(), [record("v3"), record("v4", at=NOON + timedelta(seconds=2))])
+    assert (contested.visit_id, contested.reason_code) == ("v3", "record_contested")
+    assert replaces(EXACT, contested)
+    assert replaces(contested, EXACT)
+
+
+@pytest.mark.parametrize("state", ["stranger", "expired"])
+def test_a_mark_is_withdrawn_when_it_turns_out_to_speak_of_nobody(state: str) -> None:
+    marked = booking(mark=MARK)
+    by_mark = decide(marked, [mark("v1")])
+    refused = decide(marked, [mark("v1", mark_state=state), opened("v2")])
+    assert (by_mark.level, refused.level) == (Level.L1, Level.L5)
+    assert replaces(by_mark, refused, booking=marked)
+    assert replaces(by_mark, decide(marked, [mark("v1", mark_state=state)]), booking=marked)
+    assert not replaces(by_mark, decide(marked, [opened("v2")]), booking=marked)
 
 
 def test_missing_facts_withdraw_nothing() -> None:
