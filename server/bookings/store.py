@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from server.bookings.model import Told
 from server.platform.postgres import Conn, Row
 
 _COLUMNS = (
@@ -14,9 +15,10 @@ _COLUMNS = (
     "created_known", "received_at", "updated_at", "starts_at", "starts_at_local", "online", "origin", "origin_facts",
     "origin_fixed", "attendance", "deleted", "client_id", "client_name", "client_phone", "client_phone_raw",
     "client_email", "phone_hash", "email_hash", "services", "amount", "currency", "staff_id", "staff_name", "length_s",
-    "vendor_visit_id", "activity_id", "comment", "mark", "content_hash", "raw",
+    "vendor_visit_id", "activity_id", "comment", "mark", "content_hash", "raw", "client_name_at", "client_phone_at",
+    "client_email_at",
 )  # fmt: skip
-_KEYS = frozenset({"account_id", "booking_id", "branch_id", "company_id", "record_id", "received_at"})
+_KEYS = frozenset({"account_id", "booking_id", "branch_id", "company_id", "record_id"})
 
 
 async def lock_record(conn: Conn, account_id: UUID, company_id: int, record_id: int) -> None:
@@ -67,34 +69,49 @@ async def mark_read(conn: Conn, account_id: UUID, booking_id: UUID, at: datetime
     )
 
 
-async def seen_before(conn: Conn, account_id: UUID, booking_id: UUID, content_hash: bytes) -> bool:
-    seen: bool = await conn.fetchval(
-        "select exists (select 1 from booking_history where account_id = $1 and booking_id = $2 and content_hash = $3)",
-        account_id, booking_id, content_hash,
+async def tellings(conn: Conn, account_id: UUID, booking_id: UUID) -> list[Told]:
+    """When and how each content was told, without the contents."""
+    rows = await conn.fetch(
+        "select history_id, content_hash, dated, changed_at, status, received_at, read_at from booking_history"
+        " where account_id = $1 and booking_id = $2",
+        account_id, booking_id,
     )  # fmt: skip
-    return seen
+    return [Told(*row.values()) for row in rows]
+
+
+async def told_contents(conn: Conn, account_id: UUID, booking_id: UUID) -> dict[UUID, dict[str, Any]]:
+    rows = await conn.fetch(
+        "select history_id, raw from booking_history where account_id = $1 and booking_id = $2", account_id, booking_id
+    )
+    return {row["history_id"]: row["raw"] for row in rows}
 
 
 async def add_history(
     conn: Conn,
     account_id: UUID,
     booking_id: UUID,
-    history_id: UUID,
+    told: Told,
     *,
-    changed_at: datetime,
-    received_at: datetime,
-    status: str,
     applied: bool,
     changes: Mapping[str, Any],
-    content_hash: bytes,
     inbox_id: UUID | None,
     raw: Mapping[str, Any],
 ) -> None:
     await conn.execute(
-        "insert into booking_history (account_id, booking_id, history_id, changed_at, received_at, status, applied,"
-        " changes, content_hash, inbox_id, raw) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
-        account_id, booking_id, history_id, changed_at, received_at, status, applied, dict(changes), content_hash,
-        inbox_id, dict(raw),
+        "insert into booking_history (account_id, booking_id, history_id, content_hash, dated, changed_at, status,"
+        " received_at, read_at, applied, changes, inbox_id, raw)"
+        " values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
+        account_id, booking_id, told.key, told.content_hash, told.dated, told.changed_at, told.kind, told.received_at,
+        told.read_at, applied, dict(changes), inbox_id, dict(raw),
+    )  # fmt: skip
+
+
+async def tell_again(conn: Conn, account_id: UUID, booking_id: UUID, told: Told) -> None:
+    """A content that was told before: when and how is now known better."""
+    await conn.execute(
+        "update booking_history set status = $4, received_at = $5, read_at = $6"
+        " where account_id = $1 and booking_id = $2 and history_id = $3",
+        account_id, booking_id, told.key, told.kind, told.received_at, told.read_at,
     )  # fmt: skip
 
 
@@ -106,38 +123,68 @@ async def history(conn: Conn, account_id: UUID, booking_id: UUID) -> list[Row]:
     )  # fmt: skip
 
 
+async def lock_client(conn: Conn, account_id: UUID, company_id: int, client_id: int) -> None:
+    """One writer at a time per client and what their bookings take over. Taken after the record's lock."""
+    await lock_record(conn, account_id, company_id, -client_id)
+
+
+_CLIENT_COLUMNS = (
+    "changed_at", "name", "name_at", "phone", "phone_raw", "phone_at", "email", "email_at", "deleted", "content_hash",
+    "raw",
+)  # fmt: skip
+
+
 async def client_by_id(conn: Conn, account_id: UUID, company_id: int, client_id: int) -> Row | None:
     return await conn.fetchrow(
-        "select changed_at, name, phone, phone_raw, email, deleted, content_hash from client"
-        " where account_id = $1 and company_id = $2 and client_id = $3",
+        f"select {', '.join(_CLIENT_COLUMNS)} from client where account_id = $1 and company_id = $2 and client_id = $3",
         account_id, company_id, client_id,
     )  # fmt: skip
 
 
-async def save_client(conn: Conn, account_id: UUID, company_id: int, client_id: int, fields: Mapping[str, Any]) -> None:
+async def save_client(conn: Conn, account_id: UUID, company_id: int, client_id: int, client: Mapping[str, Any]) -> None:
+    places = ", ".join(f"${number}" for number in range(4, len(_CLIENT_COLUMNS) + 4))
     await conn.execute(
-        "insert into client (account_id, company_id, client_id, changed_at, name, phone, phone_raw, email, deleted,"
-        " content_hash, raw) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)"
-        " on conflict (account_id, company_id, client_id) do update set changed_at = excluded.changed_at,"
-        " name = excluded.name, phone = excluded.phone, phone_raw = excluded.phone_raw, email = excluded.email,"
-        " deleted = excluded.deleted, content_hash = excluded.content_hash, raw = excluded.raw",
-        account_id, company_id, client_id, fields["changed_at"], fields["name"], fields["phone"], fields["phone_raw"],
-        fields["email"], fields["deleted"], fields["content_hash"], fields["raw"],
+        f"insert into client (account_id, company_id, client_id, {', '.join(_CLIENT_COLUMNS)})"
+        f" values ($1, $2, $3, {places}) on conflict (account_id, company_id, client_id) do update set"
+        f" {', '.join(f'{name} = excluded.{name}' for name in _CLIENT_COLUMNS)}",
+        account_id, company_id, client_id, *(client[name] for name in _CLIENT_COLUMNS),
     )  # fmt: skip
 
 
 async def refresh_contacts(
     conn: Conn, account_id: UUID, company_id: int, client_id: int, contact: Mapping[str, Any]
 ) -> list[UUID]:
-    """Writes a client's newer contact into their bookings; answers those that changed. An empty value erases nothing."""
+    """Writes each newer value of a client into their bookings that have another; answers which those are.
+
+    Values are compared as `model.is_later` does, so by their bytes.
+    """
     rows = await conn.fetch(
-        "update booking set client_name = coalesce($4, client_name), client_phone = coalesce($5, client_phone),"
-        " client_phone_raw = coalesce($6, client_phone_raw), client_email = coalesce($7, client_email),"
-        " phone_hash = coalesce($8, phone_hash), email_hash = coalesce($9, email_hash)"
-        " where account_id = $1 and company_id = $2 and client_id = $3 and (client_name, client_phone, client_email)"
-        " is distinct from (coalesce($4, client_name), coalesce($5, client_phone), coalesce($7, client_email))"
-        " returning booking_id",
-        account_id, company_id, client_id, contact["name"], contact["phone"], contact["phone_raw"], contact["email"],
-        contact["phone_hash"], contact["email_hash"],
+        "update booking b set"
+        " client_name = case when w.name then $4 else b.client_name end,"
+        " client_name_at = case when w.name then $5 else b.client_name_at end,"
+        " client_phone_raw = case when w.phone then $6 else b.client_phone_raw end,"
+        " client_phone_at = case when w.phone then $7 else b.client_phone_at end,"
+        " client_email = case when w.email then $8 else b.client_email end,"
+        " client_email_at = case when w.email then $9 else b.client_email_at end,"
+        " client_phone = case when w.phone then $10 else b.client_phone end,"
+        " phone_hash = case when w.phone then $11 else b.phone_hash end,"
+        " email_hash = case when w.email then $12 else b.email_hash end"
+        " from (select booking_id,"
+        f" {_is_newer('client_name', 'client_name_at', '$4::text', '$5::timestamptz')} as name,"
+        f" {_is_newer('client_phone_raw', 'client_phone_at', '$6::text', '$7::timestamptz')} as phone,"
+        f" {_is_newer('client_email', 'client_email_at', '$8::text', '$9::timestamptz')} as email"
+        " from booking where account_id = $1 and company_id = $2 and client_id = $3) w"
+        " where b.account_id = $1 and b.booking_id = w.booking_id and (w.name or w.phone or w.email)"
+        " returning b.booking_id",
+        account_id, company_id, client_id, contact["name"], contact["name_at"], contact["phone_raw"],
+        contact["phone_at"], contact["email"], contact["email_at"], contact["phone"], contact["phone_hash"],
+        contact["email_hash"],
     )  # fmt: skip
     return [row["booking_id"] for row in rows]
+
+
+def _is_newer(column: str, at_column: str, value: str, at: str) -> str:
+    return (
+        f"({value} is not null and {column} is distinct from {value} and ({at_column} is null or"
+        f' ({at}, {value} collate "C") > ({at_column}, coalesce({column}, \'\') collate "C")))'
+    )

@@ -103,21 +103,23 @@ class Vendors:
             row = await booking_store.by_id(conn, job.account_id, UUID(job.key))
         if row is None:
             return
+        asked_at = utc_now()  # what was told before the question is in the answer
         try:
             data = await client.get_record(row["company_id"], row["record_id"])
         except (Unauthorized, Forbidden) as error:
             await self._refused(pool, lookup, job.account_id, str(error))
             return
-        branch = next(branch for branch in known.branches if branch.company_id == row["company_id"])
-        now = utc_now()
         async with pool.acquire() as conn, conn.transaction():
-            await booking_store.mark_read(conn, job.account_id, row["booking_id"], now)
+            branch = await account_store.branch_of_company(conn, job.account_id, row["company_id"])
+            if branch is None:
+                return
+            await booking_store.mark_read(conn, job.account_id, row["booking_id"], asked_at)
             if data is None:
                 data = {"id": row["record_id"], "company_id": row["company_id"], "deleted": True}
-            await self.take(conn, known, branch, data, now=now)
+            await self.take(conn, known, branch, data, now=asked_at)
 
     async def take(self, conn: Conn, known: Known, branch: Branch, data: Mapping[str, Any], *, now: datetime) -> str:
-        """Applies one record read by API; answers `stored` or `duplicate`."""
+        """Applies one record read by API, asked for at `now`; answers `stored` or `duplicate`."""
         desk = bookings.Desk(known.account, {branch.company_id: branch}, YCLIENTS, connected=False)
         return await bookings.take_booking(
             conn, data, desk, branch, record_id=int(data["id"]), status="read", received_at=now, inbox_id=None, now=now

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict
 from datetime import UTC, date, datetime
 from typing import Any, cast
 from zoneinfo import ZoneInfo
@@ -16,7 +15,7 @@ from server.platform.budget import Priority
 from server.platform.egress import Forbidden, RateLimited, Rejected, Unauthorized, VendorError
 from server.yclients.client import YclientsClient
 from server.yclients.phones import phone_e164
-from server.yclients.records import RecordFacts, classify_origin, client_facts, record_facts
+from server.yclients.records import RecordFacts, classify_origin, client_facts, origin_of, record_facts
 from server.yclients.webhooks import Unreadable, parse_body, whole_id
 
 
@@ -47,9 +46,12 @@ class _Yclients:
     def client(self, data: Mapping[str, Any], *, client_id: int) -> ClientTelling:
         return client_facts(data, client_id=client_id)
 
-    def origin(self, telling: BookingTelling) -> tuple[str, dict[str, Any]]:
+    def origin_told(self, telling: BookingTelling) -> dict[str, Any]:
         facts = cast(RecordFacts, telling).origin
-        return classify_origin(facts), asdict(facts)
+        return {name: getattr(facts, name) for name in facts.told}
+
+    def origin(self, facts: Mapping[str, Any]) -> str:
+        return classify_origin(origin_of(facts))
 
     def phone(self, raw: str, region: str) -> str | None:
         return phone_e164(raw, region=region) if raw else None

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any, Literal
 from urllib.parse import parse_qsl, urlsplit
 from zoneinfo import ZoneInfo
@@ -51,6 +51,10 @@ class OriginFacts:
     from_url: str | None = None
     api_id: str | None = None
     created_user_id: int | None = None
+    told: frozenset[str] = field(default=frozenset(), compare=False)  # which of them the payload carried
+
+
+ORIGIN_FIELDS = ("online", "is_mobile", "bookform_id", "record_from", "from_url", "api_id", "created_user_id")
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +104,7 @@ def record_facts(
         attendance=_attendance(data),
         deleted=status == "delete" or flag(data.get("deleted")) is True,
         services=services,
-        amount=sum((line.cost for line in (*services, *goods)), Decimal(0)) if services is not None else None,
+        amount=_total((*services, *goods)) if services is not None else None,
         client=client_facts(data["client"]) if isinstance(data.get("client"), dict) and data["client"] else None,
         comment=_text(data.get("comment")),
         staff_id=whole_id(data.get("staff_id")),
@@ -112,7 +116,10 @@ def record_facts(
         mark=_mark(data),
         present=frozenset(),
     )
-    return _with_present(facts, data)
+    present = _present(facts, data)
+    if facts.deleted or status == "read" or flag(data.get("deleted")) is not None:
+        present |= {"deleted"}  # a record the API shows is there
+    return replace(facts, present=present)
 
 
 _CARRIED_BY = {
@@ -125,15 +132,13 @@ _CARRIED_BY = {
 _NEVER_EMPTIED = frozenset({"starts_at", "starts_at_local", "attendance", "services", "amount", "online"})
 
 
-def _with_present(facts: RecordFacts, data: Mapping[str, Any]) -> RecordFacts:
+def _present(facts: RecordFacts, data: Mapping[str, Any]) -> frozenset[str]:
     """A field is present when the payload has it; one whose value cannot be read is not (but may be emptied)."""
-    present = {
+    return frozenset(
         name
         for name, keys in _CARRIED_BY.items()
         if any(key in data for key in keys) and not (name in _NEVER_EMPTIED and getattr(facts, name) is None)
-    }
-    values = {name: getattr(facts, name) for name in RecordFacts.__dataclass_fields__}
-    return RecordFacts(**{**values, "present": frozenset(present)})
+    )
 
 
 def client_facts(data: Mapping[str, Any], *, client_id: int | None = None) -> ClientFacts:
@@ -143,6 +148,8 @@ def client_facts(data: Mapping[str, Any], *, client_id: int | None = None) -> Cl
     phone = data.get("phone")
     if isinstance(phone, int) and not isinstance(phone, bool):
         phone = str(phone) if phone > 0 else None
+    if isinstance(phone, str) and "*" in phone:
+        phone = None  # hidden from who asks
     return ClientFacts(
         client_id=client_id or whole_id(data.get("id")),
         name=name or None,
@@ -153,15 +160,24 @@ def client_facts(data: Mapping[str, Any], *, client_id: int | None = None) -> Cl
 
 
 def origin_facts(data: Mapping[str, Any]) -> OriginFacts:
+    online, is_mobile = flag(data.get("online")), _count(data.get("is_mobile"))
+    unread = {name for name, value in (("online", online), ("is_mobile", is_mobile)) if value is None}
     return OriginFacts(
-        online=flag(data.get("online")),
-        is_mobile=_count(data.get("is_mobile")),
+        online=online,
+        is_mobile=is_mobile,
         bookform_id=whole_id(data.get("bookform_id")),
         record_from=_text(data.get("record_from")) or None,
         from_url=_text(data.get("from_url")) or None,
         api_id=_text(data.get("api_id")) or None,
         created_user_id=whole_id(data.get("created_user_id")),
+        told=frozenset(name for name in ORIGIN_FIELDS if name in data and name not in unread),
     )
+
+
+def origin_of(facts: Mapping[str, Any]) -> OriginFacts:
+    """The facts that were kept as a mapping."""
+    known: dict[str, Any] = {name: facts.get(name) for name in ORIGIN_FIELDS}
+    return OriginFacts(**known)
 
 
 #: Names of the vendor's own apps and marketplaces as seen in `record_from` (substring rules of one production
@@ -291,9 +307,19 @@ def _money(value: Any) -> Decimal | None:
         return None
     try:
         amount = Decimal(str(value).replace(",", ".").replace(" ", "")[:32])
-    except InvalidOperation:
+        # Compared without `abs`: rounding a number of an absurd exponent to the context raises.
+        inside = amount.is_finite() and -_MOST <= amount <= _MOST
+        return amount.quantize(Decimal("0.01")) if inside else None
+    except ArithmeticError:  # of decimal: no number, or one of an absurd exponent
         return None
-    return amount.quantize(Decimal("0.01")) if amount.is_finite() and abs(amount) < Decimal(10) ** 11 else None
+
+
+#: What numeric(14, 2) holds; no amount of a salon comes near it.
+_MOST = Decimal("999999999999.99")
+
+
+def _total(lines: Sequence[Service]) -> Decimal:
+    return min(_MOST, max(-_MOST, sum((line.cost for line in lines), Decimal(0))))
 
 
 def _start(data: Mapping[str, Any], timezone: ZoneInfo) -> tuple[datetime | None, str | None]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from itertools import permutations
 from typing import Any
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -14,24 +15,44 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from server.bookings.model import (
+    AT,
+    CONTACT,
     FIELDS,
-    RANK,
     BookingStatus,
-    Order,
-    Version,
+    Place,
+    Told,
     booking_status,
     changes,
     content_hash,
-    order,
+    in_order,
+    tell_client,
     told_fields,
+    twin_of,
 )
+from server.platform.ids import new_id
 from server.yclients.records import RecordFacts, record_facts
 
+NIL = UUID(int=0)
 NOON = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 
 
-def _version(second: int = 0, kind: str = "update", content: bytes = b"a") -> Version:
-    return Version(NOON + timedelta(seconds=second), RANK[kind], content)  # type: ignore[index]
+def _at(
+    second: float = 0,
+    kind: str = "update",
+    content: bytes = b"a",
+    *,
+    received: float | None = None,
+    read: float | None = None,
+) -> Told:
+    """A telling with the vendor's time."""
+    came = NOON + timedelta(seconds=second if received is None else received)
+    asked = None if read is None else NOON + timedelta(seconds=read)
+    return Told(new_id(), content, True, NOON + timedelta(seconds=second), kind, came, asked)  # type: ignore[arg-type]
+
+
+def _undated(received: float, kind: str = "update", content: bytes = b"u", *, read: bool = False) -> Told:
+    came = NOON + timedelta(seconds=received)
+    return Told(new_id(), content, False, came, kind, came, came if read else None)  # type: ignore[arg-type]
 
 
 def _told(**data: Any) -> RecordFacts:
@@ -41,53 +62,112 @@ def _told(**data: Any) -> RecordFacts:
 # --- order
 
 
-def test_the_first_telling_is_new() -> None:
-    assert order(None, _version()) is Order.NEW
-
-
 @pytest.mark.parametrize(
-    ("stored", "incoming", "expected"),
+    ("older", "newer"),
     [
-        (_version(0), _version(1, content=b"b"), Order.NEWER),
-        (_version(1), _version(0, content=b"b"), Order.OLDER),
-        (_version(0, "delete"), _version(1, "create", b"b"), Order.NEWER),
-        (_version(1, "create"), _version(0, "delete", b"b"), Order.OLDER),
-        (_version(0, "create"), _version(0, "update", b"b"), Order.NEWER),
-        (_version(0, "update"), _version(0, "delete", b"b"), Order.NEWER),
-        (_version(0, "delete"), _version(0, "update", b"b"), Order.OLDER),
-        (_version(0, "delete"), _version(0, "read", b"b"), Order.NEWER),
-        (_version(0, "read"), _version(0, "delete", b"b"), Order.OLDER),
-        (_version(0), _version(0, content=b"b"), Order.TIE),
-        (_version(0), _version(0), Order.SAME),
-        (_version(0, "create"), _version(5, "read"), Order.SAME),
+        (_at(0), _at(1)),
+        (_at(0, "delete"), _at(1, "create")),
+        (_at(0, "create"), _at(0, "update")),
+        (_at(0, "update"), _at(0, "delete")),
+        (_at(0, "delete"), _at(0, "read", read=5)),
+        (_at(0, received=3), _at(0, content=b"b", received=4)),
+        (_at(0, "read", b"b", read=5), _at(0, "read", b"a", read=6)),
+        # Without the vendor's time: after what was here before it, and after the creation.
+        (_at(0, received=1), _undated(1)),
+        (_at(300, received=1), _undated(2)),
+        (_at(0, "create", received=60), _undated(2, "delete")),
+        (_at(0, received=60), _undated(20)),
+        (_undated(2), _at(0, received=3)),
+        (_undated(20), _at(30, received=60)),
+        (_undated(1), _undated(2)),
+        (_undated(2, "create"), _undated(2, "delete")),
+        (_at(0, received=1), _undated(5, "read", read=True)),
+        (_at(4, received=60), _undated(5, "read", read=True)),
     ],
 )
-def test_a_later_second_wins_then_the_kind_and_the_rest_is_a_tie(
-    stored: Version, incoming: Version, expected: Order
-) -> None:
-    assert order(stored, incoming) is expected
+def test_which_of_two_tellings_is_newer(older: Told, newer: Told) -> None:
+    for told in ([older, newer], [newer, older]):
+        assert in_order(told) == [Place(older, False), Place(newer, False)]
 
 
-_VERSIONS = st.builds(_version, st.integers(-2, 2), st.sampled_from(list(RANK)), st.sampled_from([b"a", b"b", b"c"]))
+def test_what_the_api_answers_outdates_all_that_was_told_without_a_time_before_it_was_asked() -> None:
+    before, gone, after = _undated(5, "delete"), _undated(6, "read", read=True), _undated(9)
+    read = _at(-3600, "read", read=8)
+    places = {place.told.key: place.outdated for place in in_order([after, read, gone, before])}
+    assert places == {before.key: True, gone.key: True, after.key: False, read.key: False}
 
 
-@given(_VERSIONS, _VERSIONS)
-def test_two_tellings_agree_on_which_is_newer(one: Version, other: Version) -> None:
-    opposite = {Order.NEWER: Order.OLDER, Order.OLDER: Order.NEWER, Order.SAME: Order.SAME, Order.TIE: Order.TIE}
-    assert order(other, one) is opposite[order(one, other)]
+_TELLINGS = st.lists(
+    st.builds(
+        _at, st.integers(-2, 2), st.sampled_from(["create", "update", "delete"]), st.sampled_from([b"a", b"b", b"c"]),
+        received=st.integers(-2, 20), read=st.none() | st.integers(-2, 20),
+    )
+    | st.builds(_undated, st.integers(-2, 20), read=st.booleans()),
+    max_size=6,
+)  # fmt: skip
 
 
-@given(st.lists(_VERSIONS, min_size=1, max_size=4, unique_by=lambda version: version.content_hash))
-def test_whatever_the_order_and_the_doubles_the_same_telling_stands_at_the_end(told: list[Version]) -> None:
-    ends = set()
-    for arrival in permutations([*told, told[0]]):
-        stored: Version | None = None
-        for incoming in arrival:
-            if order(stored, incoming) in (Order.NEW, Order.NEWER):
-                stored = incoming
-        assert stored is not None
-        ends.add((stored.changed_at, stored.rank))
-    assert ends == {max((version.changed_at, version.rank) for version in told)}
+@given(_TELLINGS, st.randoms())
+def test_the_order_depends_on_the_tellings_alone(told: list[Told], chance: Any) -> None:
+    shuffled = list(told)
+    chance.shuffle(shuffled)
+    places = [(place.told, place.outdated) for place in in_order(told)]
+    again = [(place.told, place.outdated) for place in in_order(shuffled)]
+    keyless = [[(replace(one, key=NIL), outdated) for one, outdated in found] for found in (places, again)]
+    assert keyless[0] == keyless[1]
+    dated = [one.changed_at for one, _ in places if one.dated]
+    assert dated == sorted(dated)
+
+
+def test_a_repeat_is_the_same_telling_by_its_earliest_arrival_lowest_kind_and_latest_read() -> None:
+    first = _at(0, "update", received=5)
+    again = _at(0, "create", received=3, read=9)
+    assert twin_of(again, [_at(0, content=b"b"), first]) is first
+    assert first.also(again) == replace(first, kind="create", received_at=again.received_at, read_at=again.read_at)
+    assert first.also(replace(first, received_at=first.received_at + timedelta(days=1))) == first
+
+
+def test_without_a_time_the_same_words_at_another_moment_are_another_telling() -> None:
+    first = _undated(1, "delete")
+    assert twin_of(_undated(1, "delete"), [first]) is first
+    assert twin_of(_undated(2, "delete"), [first]) is None
+    assert twin_of(_at(1, content=b"u"), [first]) is None
+
+
+# --- the client
+
+
+def _booking(**values: Any) -> dict[str, Any]:
+    return dict.fromkeys(("client_id", *CONTACT, *AT.values())) | values
+
+
+def test_another_client_replaces_all_of_the_contact() -> None:
+    booking = _booking(
+        client_id=1, client_name="Анна", client_name_at=NOON, client_email="a@b.ru", client_email_at=NOON
+    )
+    tell_client(booking, _told(client={"id": 2, "name": "Яна"}), NOON)
+    assert booking == _booking(client_id=2, client_name="Яна", client_name_at=NOON)
+    tell_client(booking, _told(client=None), NOON)
+    assert booking == _booking()
+
+
+def test_of_the_same_client_what_is_newer_and_not_empty_is_taken() -> None:
+    booking = _booking()
+    hour = timedelta(hours=1)
+    tell_client(booking, _told(client={"id": 1, "name": "Анна", "phone": "+7916", "email": "a@b.ru"}), NOON)
+    tell_client(booking, _told(client={"id": 1, "name": "Яна", "phone": "+7 *** 33", "email": ""}), NOON + hour)
+    tell_client(booking, _told(client={"name": "Старое", "phone": "+7999"}), NOON - hour)
+    assert booking == _booking(
+        client_id=1, client_name="Яна", client_name_at=NOON + hour, client_phone_raw="+7916", client_phone_at=NOON,
+        client_email="a@b.ru", client_email_at=NOON,
+    )  # fmt: skip
+
+
+def test_a_telling_that_says_nothing_of_the_client_leaves_them() -> None:
+    booking = _booking(client_id=1, client_name="Анна", client_name_at=NOON)
+    before = dict(booking)
+    tell_client(booking, _told(comment="x"), NOON + timedelta(hours=1))
+    assert booking == before
 
 
 # --- the fingerprint
@@ -134,7 +214,6 @@ def test_a_full_telling_speaks_of_every_field() -> None:
         "starts_at": datetime(2026, 11, 25, 12, 0, tzinfo=UTC), "starts_at_local": "2026-11-25T15:00", "attendance": 2,
         "services": [{"id": 11, "title": "Стрижка", "cost": "1500.00"}], "amount": Decimal("1500.00"), "comment": "",
         "staff_id": 7, "staff_name": "Ольга", "length_s": 3600, "vendor_visit_id": 5, "activity_id": None,
-        "client_id": 3, "client_name": "Анна", "client_phone_raw": "+79161234567", "client_email": None,
     }  # fmt: skip
 
 
@@ -144,9 +223,11 @@ def test_a_short_telling_leaves_the_rest_alone() -> None:
     assert told_fields(_told(staff_id=None)) == {"staff_id": None}
 
 
-def test_a_client_that_was_taken_off_is_emptied() -> None:
-    told = told_fields(_told(client=None))
-    assert told == {"client_id": None, "client_name": None, "client_phone_raw": None, "client_email": None}
+def test_a_deletion_is_told_by_its_kind_or_by_the_record_and_else_not_at_all() -> None:
+    assert told_fields(_told(deleted=True)) == {"deleted": True}
+    assert told_fields(_told(deleted=False)) == {"deleted": False}
+    gone = record_facts({}, company_id=1, record_id=2, status="delete", timezone=ZoneInfo("Europe/Moscow"))
+    assert told_fields(gone) == {"deleted": True}
 
 
 def test_every_field_is_an_attribute_of_a_telling() -> None:

@@ -88,7 +88,7 @@ def test_an_answer_of_the_api_has_the_phone_as_a_number() -> None:
 def test_a_short_deletion_tells_that_and_nothing_else(name: str) -> None:
     facts = _sample(name)
     assert facts.deleted
-    assert facts.present == frozenset()
+    assert facts.present == {"deleted"}
 
 
 def test_a_short_creation_tells_what_it_has() -> None:
@@ -230,6 +230,13 @@ def test_what_is_not_in_the_payload_is_not_present() -> None:
     assert _told(services=None).present == frozenset()
     assert _told(attendance=None).present == frozenset()
     assert _told(is_mobile=0).present == {"origin"}
+    assert _told(deleted=0).present == {"deleted"}
+    assert _told(deleted=None).present == frozenset()
+
+
+def test_a_record_the_api_shows_is_there() -> None:
+    shown = record_facts({}, company_id=1, record_id=2, status="read", timezone=ZoneInfo("Europe/Moscow"))
+    assert (shown.deleted, shown.present) == (False, {"deleted"})
 
 
 def test_the_other_name_of_a_field_stands_in_for_one_that_is_missing() -> None:
