@@ -27,5 +27,22 @@ DELIVERIES = Counter("yclick_deliveries_total", "Tries to deliver", ("outcome",)
 VENDOR_CALLS = Counter("yclick_vendor_calls_total", "Calls to vendors", ("vendor", "outcome"), registry=REGISTRY)
 
 
+_counted: dict[tuple[str, str, int], Counter] = {}
+_timed: dict[str, Histogram] = {}
+
+
+def count_request(route: str, method: str, status: int, seconds: float) -> None:
+    """One answered request. The labelled series are kept: finding them anew costs more than counting."""
+    method = method if len(method) < 8 else "OTHER"
+    counter = _counted.get((route, method, status))
+    if counter is None:
+        counter = _counted[route, method, status] = REQUESTS.labels(route, method, status)
+    timer = _timed.get(route)
+    if timer is None:
+        timer = _timed[route] = REQUEST_SECONDS.labels(route)
+    counter.inc()
+    timer.observe(seconds)
+
+
 def exposition() -> bytes:
     return generate_latest(REGISTRY)

@@ -109,9 +109,7 @@ def edge(error_page: ErrorPage) -> Any:
                 Problem(500, "internal", "Something broke on our side; it is in the log."),
                 error_page,
             )
-        route = route_name(request)
-        metrics.REQUESTS.labels(route, request.method if len(request.method) < 8 else "OTHER", response.status).inc()
-        metrics.REQUEST_SECONDS.labels(route).observe(time.perf_counter() - started)
+        metrics.count_request(route_name(request), request.method, response.status, time.perf_counter() - started)
         if redirect is not None:
             raise redirect
         return response
