@@ -17,6 +17,7 @@ from server.platform import metrics
 from server.platform.bus import Bus
 from server.platform.ids import new_id
 from server.platform.postgres import Conn, Pool
+from server.tracking.refusals import Refusals
 
 HITS_TOPIC = "hits"
 #: One statement, so one round trip and one commit: the events, what is to be worked on, and their count.
@@ -63,9 +64,10 @@ class NewHit:
 
 
 class Collector:
-    """Gathers events and stores them; `store` returns when they are durable."""
+    """Gathers events and stores them; `store` returns when they are durable. `refusals`: what the door turned away."""
 
     def __init__(self, pool: Pool, bus: Bus, *, limit: int = 20_000, patience_s: float = 5.0) -> None:
+        self.refusals = Refusals(pool)
         self._pool = pool
         self._bus = bus
         self._limit = limit
@@ -77,12 +79,14 @@ class Collector:
 
     def start(self) -> None:
         self._task = asyncio.create_task(self._run(), name="collector")
+        self.refusals.start()
 
     async def stop(self) -> None:
         if self._task:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
         self._fail(self._take()[1], ConnectionError("the server stops"))
+        await self.refusals.stop()
 
     async def store(self, hits: list[NewHit]) -> None:
         """Durable when it returns; raises `Full`, or the database's error when nothing was kept."""

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
 from aiohttp import web
 
 from server.accounts.model import ScriptKey
-from server.delivery import ledger
-from server.keys import ADDRESS, COLLECTOR, LOOKUP, POOL, SCRIPTS
+from server.keys import ADDRESS, COLLECTOR, LOOKUP, SCRIPTS
 from server.platform import metrics
 from server.platform.clock import utc_now
 from server.platform.limits import Limiter
@@ -90,7 +91,10 @@ async def collect(request: web.Request) -> web.Response:
     try:
         return await _collect(request)
     except Problem as problem:
-        return _refusal(problem)
+        response = _refusal(problem)
+        if request.content.exception() is not None:
+            response.force_close()  # where the next request begins, nobody knows
+        return response
     except (Full, *DATABASE_AWAY):
         metrics.EVENTS.labels("unavailable").inc()
         return _refusal(unavailable())
@@ -109,37 +113,37 @@ async def _collect(request: web.Request) -> web.Response:
     address = request.app[ADDRESS].of(request)
     retry_after_s = _limiter.retry_after(f"{key.site.site_id}/{address}", address)
     if retry_after_s:
-        await _refused(request, key, "rate_limit", "", received_at)
+        await _refused(request, key, {("rate_limit", ""): 1}, received_at)
         raise Problem(
             429, "rate_limit", "Too many requests from this address.", headers={"Retry-After": str(retry_after_s)}
         )
-    body = await read_body(request, BODY_LIMIT)
+    try:
+        body = await read_body(request, BODY_LIMIT)
+    except web.RequestPayloadError:
+        request.content.feed_eof()  # the rest is passed over
+        await _refused(request, key, {("not_json", "not what its Content-Encoding says"): 1}, received_at)
+        raise Problem(400, "not_json", "The body is not what its Content-Encoding says.") from None
     if body is None:
-        await _refused(request, key, "too_large", f"more than {BODY_LIMIT} bytes", received_at)
+        await _refused(request, key, {("too_large", f"more than {BODY_LIMIT} bytes"): 1}, received_at)
         raise Problem(413, "too_large", f"A body may hold {BODY_LIMIT} bytes.")
     try:
         batch = parse_batch(body)
     except BadBody as bad:
-        await _refused(request, key, bad.reason, bad.detail, received_at)
+        await _refused(request, key, {(bad.reason, bad.detail): 1}, received_at)
         if bad.reason == "too_large":
             raise Problem(413, "too_large", bad.detail or "The body is too large.") from None
         raise Problem(400, bad.reason, bad.detail or "The body is not JSON.") from None
-    for reason, detail in batch.refused:
-        await _refused(request, key, reason, detail, received_at)
+    if batch.refused:
+        await _refused(request, key, Counter(batch.refused), received_at)
     if batch.events:
         await request.app[COLLECTOR].store(_hits(batch, key, request, received_at))
         _accepted.inc(len(batch.events))
     return web.Response(status=204, headers=_CORS)
 
 
-async def _refused(request: web.Request, key: ScriptKey, reason: str, detail: str, at: datetime) -> None:
-    """The owner sees what was turned away and why; where even that cannot be kept, the metric still counts."""
-    metrics.EVENTS.labels("refused").inc()
-    try:
-        async with request.app[POOL].acquire(timeout=1) as conn:
-            await ledger.refuse(conn, key.site.account_id, "collector", reason, at=at, detail=detail)
-    except DATABASE_AWAY:
-        metrics.EVENTS.labels("refusal_unrecorded").inc()
+async def _refused(request: web.Request, key: ScriptKey, told: Mapping[tuple[str, str], int], at: datetime) -> None:
+    """The owner sees what was turned away and why: how many of each (reason, detail)."""
+    await request.app[COLLECTOR].refusals.add(key.site.account_id, told, at)
 
 
 def _hits(batch: Batch, key: ScriptKey, request: web.Request, received_at: datetime) -> list[NewHit]:
