@@ -10,6 +10,7 @@ import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -28,11 +29,10 @@ from server.leads import flow as leads
 from server.leads import sending as lead_sending
 from server.leads.directory import Directory
 from server.matching import flow as matching
-from server.platform import metrics
 from server.platform.budget import Priority
 from server.platform.bus import Bus, Subscription
 from server.platform.clock import utc_now
-from server.platform.egress import Unauthorized
+from server.platform.egress import RateLimited, Unauthorized
 from server.platform.log import logger
 from server.platform.postgres import DATABASE_AWAY, Conn, Pool
 from server.platform.vault import Vault
@@ -46,7 +46,8 @@ LEADS_TOPIC = "leads"
 BACKFILL_TOPIC = "backfill"
 NOT_CONNECTED = "the account is not connected; run `yclick account connect yclients ACCOUNT`"
 _LOOK_EVERY_S = 0.5
-_JOBS_AT_ONCE = 8
+#: How many jobs of a family run at once. Decisions ask the database alone; the others wait for a vendor most of the time.
+_PLACES = {"decisions": 8, "reads": 4, "deliveries": 6}
 _ALIVE_LOCK = 0x79636C6976650  # "yclive": held by every living worker
 
 
@@ -71,20 +72,32 @@ class Worker:
         self._may_claim = asyncio.Event()
         self._vendors = vendors.Vendors(parts.settings, parts.vault, parts.pool)
         self.handlers: dict[str, Handle] = {"yclients": self._take_yclients, "uis": self._keep}
-        self._jobs: dict[str, outbox.Run] = {
-            bookings.CHANGED_JOB: self._booking_changed,
-            bookings.READ_JOB: self._read_booking,
-            tracking.EVIDENCE_JOB: self._evidence,
-            tracking.SESSION_JOB: self._session_known,
-            relay.JOBS["lead"]: self._deliver_leads,
+        # Families apart, so that nobody's match ever waits for a vendor's answer to somebody else.
+        families: dict[str, dict[str, outbox.Run]] = {
+            "decisions": {
+                bookings.CHANGED_JOB: self._booking_changed,
+                tracking.EVIDENCE_JOB: self._evidence,
+                tracking.SESSION_JOB: self._session_known,
+            },
+            "reads": {bookings.READ_JOB: self._read_booking},
+            "deliveries": {relay.JOBS["lead"]: self._deliver_leads},
+        }
+        self._crews = {
+            name: outbox.Crew(parts.pool, family, parts.settings.retry_schedule_s, places=_PLACES[name])
+            for name, family in families.items()
         }
 
     def start(self) -> None:
         loops = {
             "hits": self._loop(HITS_TOPIC, self._hits),
             "inbox": self._loop(INBOX_TOPIC, self._inbox),
-            "jobs": self._loop(JOBS_TOPIC, self._run_jobs),
-            "upkeep": self._loop("upkeep", self._upkeep, every_s=1.0),
+            **{
+                name: self._loop(JOBS_TOPIC, partial(crew.step, now=utc_now), pause=crew.pause)
+                for name, crew in self._crews.items()
+            },
+            "spool": self._loop("spool", self._drain_spool, every_s=1.0),
+            "reaper": self._loop("reaper", self._reap, every_s=1.0),
+            "retention": self._loop("retention", self._retain, every_s=1.0),
             "reconcile": self._loop("reconcile", self._reconcile, every_s=1.0),
             "backfill": self._loop(BACKFILL_TOPIC, self._backfill, every_s=2.0),
         }
@@ -95,6 +108,7 @@ class Worker:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*(crew.stop() for crew in self._crews.values()))
         await self._vendors.close()
 
     # --- what a dead worker had claimed
@@ -106,8 +120,12 @@ class Worker:
         live, the end of a lease alone shows that its holder is gone.
         """
         while True:
-            with contextlib.suppress(*DATABASE_AWAY):
+            try:
                 await self._stand_connected()
+            except DATABASE_AWAY:
+                pass
+            except Exception:
+                _log.exception("worker.alive_failed")  # the loops go on all the same: leases keep the order
             self._may_claim.set()
             await asyncio.sleep(1)
 
@@ -131,7 +149,15 @@ class Worker:
 
     # --- loops
 
-    async def _loop(self, topic: str, work: Callable[[], Awaitable[int]], *, every_s: float = _LOOK_EVERY_S) -> None:
+    async def _loop(
+        self,
+        topic: str,
+        work: Callable[[], Awaitable[int]],
+        *,
+        every_s: float = _LOOK_EVERY_S,
+        pause: Callable[[Subscription, float], Awaitable[None]] | None = None,
+    ) -> None:
+        pause = pause or _pause
         await self._may_claim.wait()
         async with self._parts.bus.subscribe(topic) as signal:
             while True:
@@ -145,7 +171,7 @@ class Worker:
                     _log.exception("worker.loop_failed", loop=topic)
                     busy = 0
                 if not busy:
-                    await _pause(signal, every_s)
+                    await pause(signal, every_s)
 
     async def _hits(self) -> int:
         done = await tracking.work_batches(self._parts.pool, self._surroundings, now=utc_now())
@@ -159,22 +185,19 @@ class Worker:
             await self._parts.bus.publish(JOBS_TOPIC)
         return done
 
-    async def _run_jobs(self) -> int:
-        jobs = await outbox.claim(self._parts.pool, list(self._jobs), now=utc_now(), limit=_JOBS_AT_ONCE)
-        schedule = self._parts.settings.retry_schedule_s
-        await asyncio.gather(
-            *(outbox.run(self._parts.pool, job, self._jobs[job.kind], schedule, now=utc_now) for job in jobs)
-        )
-        return len(jobs)
+    async def _drain_spool(self) -> int:
+        moved = await inbox.drain_spool(self._parts.pool, self._parts.spool, account_of_hook)
+        if moved:
+            await self._parts.bus.publish(INBOX_TOPIC)
+        return 0
 
-    async def _upkeep(self) -> int:
-        if self._parts.spool.waiting():
-            moved = await inbox.drain_spool(self._parts.pool, self._parts.spool, account_of_hook)
-            if moved:
-                await self._parts.bus.publish(INBOX_TOPIC)
-        await outbox.reap(self._parts.pool, now=utc_now())
+    async def _reap(self) -> int:
+        if await outbox.reap(self._parts.pool, now=utc_now()):
+            await self._parts.bus.publish(JOBS_TOPIC)
+        return 0
+
+    async def _retain(self) -> int:
         await retention.keep_up(self._parts.pool, now=utc_now())
-        metrics.SPOOLED.set(self._parts.spool.waiting())
         return 0
 
     async def read_directory(self, account_id: UUID, fresh: bool) -> Directory:
@@ -319,7 +342,10 @@ class Worker:
             await self._parts.bus.publish(JOBS_TOPIC)
 
     async def _read_booking(self, job: outbox.Job) -> None:
-        await self._vendors.read_booking(self._parts.pool, self._parts.lookup, job)
+        try:
+            await self._vendors.read_booking(self._parts.pool, self._parts.lookup, job)
+        except RateLimited as limited:  # a pause the vendor asked for is no failure of the job
+            raise outbox.Later(utc_now() + timedelta(seconds=limited.retry_after_s), str(limited)) from None
         await self._parts.bus.publish(JOBS_TOPIC)
 
     async def _surroundings(self, conn: Conn, account_id: UUID) -> tracking.Surroundings | None:

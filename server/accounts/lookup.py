@@ -1,7 +1,7 @@
 """Who a public key, a webhook token or an account id stands for, remembered for some seconds.
 
-Hot paths ask here. A remembered answer is used past its time while the database is away, so that a webhook of a
-known account can still be told from a guess.
+Hot paths ask here. A remembered answer is used past its time while the database is away or answers with an error, so
+that a webhook of a known account can still be told from a guess.
 """
 
 from __future__ import annotations
@@ -15,12 +15,16 @@ from typing import Any, Generic, TypeVar
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
+import asyncpg
+
 from server.accounts import flow, store
 from server.accounts.model import Account, AccountId, Branch, ScriptKey, Site
 from server.platform.ids import digest
+from server.platform.log import logger
 from server.platform.postgres import DATABASE_AWAY, Conn, Pool
 from server.platform.vault import Vault
 
+_log = logger(__name__)
 _PATIENCE_S = 1.0
 K = TypeVar("K")
 V = TypeVar("V")
@@ -42,7 +46,7 @@ class Remembered(Generic[K, V]):
             if self._away_until > time.monotonic():
                 raise TimeoutError("the database did not answer a moment ago")
             value = await find()
-        except DATABASE_AWAY:
+        except (*DATABASE_AWAY, asyncpg.PostgresError):
             self._away_until = max(self._away_until, time.monotonic() + _PATIENCE_S)
             if known and known[1] is not None:
                 return known[1]
@@ -94,6 +98,7 @@ class Lookup:
         self._hooks: Remembered[tuple[str, bytes], UUID] = Remembered(life_s=life_s)
         self._accounts: Remembered[AccountId, Known] = Remembered(life_s=life_s)
         self._api_tokens: Remembered[bytes, UUID] = Remembered(life_s=life_s)
+        self._touching: dict[bytes, asyncio.Task[None]] = {}
 
     async def script_key(self, key: str) -> ScriptKey | None:
         if not 8 <= len(key) <= 64:
@@ -112,11 +117,25 @@ class Lookup:
         async def find() -> UUID | None:
             async with self._pool.acquire(timeout=2) as conn:
                 account_id = await store.account_of_hook(conn, token_hash, vendor, now)
-                if account_id is not None:
-                    await store.touch_hook_token(conn, account_id, token_hash, now)
-                return account_id
+            if account_id is not None:
+                self._touch_later(account_id, token_hash, now)
+            return account_id
 
         return await self._hooks.get((vendor, token_hash), lambda: _soon(find))
+
+    def _touch_later(self, account_id: UUID, token_hash: bytes, now: datetime) -> None:
+        """When a token was last used is for the eye: the sender does not wait for it, nor sees it fail."""
+
+        async def touch() -> None:
+            try:
+                async with self._pool.acquire(timeout=2) as conn:
+                    await store.touch_hook_token(conn, account_id, token_hash, now)
+            except Exception as error:  # noqa: BLE001, RUF100 -- the next use tells it again
+                _log.warning("hook_token.not_touched", error=type(error).__name__)
+
+        if token_hash not in self._touching:
+            task = self._touching[token_hash] = asyncio.create_task(touch(), name="touch-hook-token")
+            task.add_done_callback(lambda _: self._touching.pop(token_hash))
 
     async def account_of_api_token(self, token: str) -> UUID | None:
         token_hash = digest(token)

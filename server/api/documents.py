@@ -120,6 +120,8 @@ def _schemas() -> dict[str, Any]:
                 "id": _TEXT, "received_at": _TIME, "source": _TEXT, "reason": _TEXT, "detail": _TEXT,
                 "company_id": _NULL_NUMBER, "state": {"enum": ["open", "replayed", "dismissed"]},
                 "replayed_at": _NULL_TIME, "body": _TEXT, "body_base64": _TEXT,
+                "body_size": {"type": "integer", "description": "bytes of the body that are kept"},
+                "body_cut": {"type": "boolean", "description": "only its beginning stands here; `quarantine/{id}` has the whole"},
             }
         ),
         "JourneyFact": _object({"at": _TIME, "kind": _TEXT, "facts": {"type": "object"}}),
@@ -307,9 +309,10 @@ def openapi() -> dict[str, Any]:
         ),
         f"{api}/visits/{{id}}": _get("One visit", _ref("Visit"), found_by_id=True),
         f"{api}/quarantine": _get(
-            "Webhooks that could not be used, whole, with the reason", _list("Quarantined"),
+            "Webhooks that could not be used, with the reason; of each body the first 64 KB", _list("Quarantined"),
             parameters=[*_PAGING, {"name": "state", "in": "query", "schema": {"enum": ["open", "replayed", "dismissed", "all"]}}],
         ),
+        f"{api}/quarantine/{{id}}": _get("One of them, whole", _ref("Quarantined"), found_by_id=True),
         f"{api}/quarantine/{{id}}/replay": {
             "post": {
                 "summary": "Work on one item again",

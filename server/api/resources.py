@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 from datetime import datetime, timedelta
 from typing import Any
@@ -259,7 +260,21 @@ def _quarantine_json(row: dict[str, Any], zone: ZoneInfo) -> dict[str, Any]:
         "replayed_at": local(row["replayed_at"], zone),
         "body": body.decode("utf-8", "backslashreplace"),
         "body_base64": base64.b64encode(body).decode(),
+        "body_size": row["body_size"],
+        "body_cut": len(body) < row["body_size"],
     }
+
+
+@routes.get("/api/v1/quarantine/{id}")
+@authorized
+async def one_quarantined(request: web.Request, known: Known) -> web.Response:
+    """One item with its whole body; a list shows the beginnings."""
+    quarantine_id = paging.read_uuid(request.match_info["id"])
+    async with request.app[POOL].acquire() as conn:
+        row = await inbox.one_quarantined(conn, known.account.account_id, quarantine_id)
+    if row is None:
+        raise not_found()
+    return web.json_response(_quarantine_json(row, known.zone))
 
 
 @routes.post("/api/v1/quarantine/{id}/replay")
@@ -327,8 +342,9 @@ async def health(request: web.Request, known: Known) -> web.Response:
         troubles.append({"code": "ledger_difference", "count": sum(abs(line["difference"]) for line in doors.values())})
     if connection is not None and connection["state"] == "refused":
         troubles.append({"code": "yclients_refused", "count": 1})
-    if request.app[SPOOL].waiting():
-        troubles.append({"code": "spool_waiting", "count": request.app[SPOOL].waiting()})
+    spooled = await asyncio.to_thread(request.app[SPOOL].waiting)
+    if spooled:
+        troubles.append({"code": "spool_waiting", "count": spooled})
     last_hook = max((row["last_used_at"] for row in hooks if row["last_used_at"]), default=None)
     return web.json_response(
         {

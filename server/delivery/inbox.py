@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import islice
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -28,6 +30,9 @@ KEPT_OF_OVERSIZED = 64 * 1024
 TRIES = 5
 _LEASE_S = 20.0
 _GATHER = 64  # bodies committed by one statement
+_DRAINED_AT_ONCE = 32  # spooled bodies read and stored together; each may be 1 MB
+#: Of a body in a list; the whole is told by `one_quarantined`.
+SHOWN_BYTES = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +85,7 @@ class InboxWriter:
         self._pool = pool
         self._spool = spool
         self._patience_s = patience_s
-        self._queue: list[_Waiting] = []
+        self._queue: dict[UUID, _Waiting] = {}
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
@@ -93,18 +98,28 @@ class InboxWriter:
             await asyncio.gather(self._task, return_exceptions=True)
 
     async def accept(self, item: Spooled, account_id: UUID) -> None:
-        """Returns when the body is durable: in PostgreSQL, or else in the spool. Raises `SpoolFull`."""
+        """Returns when the body is durable: in PostgreSQL, or else, whatever hinders that, in the spool.
+
+        Raises `SpoolFull`.
+        """
         entry = _Waiting(item, account_id, asyncio.get_running_loop().create_future())
-        self._queue.append(entry)
+        self._queue[item.inbox_id] = entry
         self._wake.set()
         try:
             await asyncio.wait_for(entry.done, self._patience_s)
-        except (TimeoutError, *DATABASE_AWAY):
+        except Exception as error:
+            if not isinstance(error, DATABASE_AWAY):
+                _log.warning("inbox.not_stored", inbox_id=str(item.inbox_id), error=type(error).__name__)
             await self.accept_without_database(item)
+        finally:
+            self._queue.pop(item.inbox_id, None)  # a queue before a database that hangs must not hold bodies
 
     async def accept_without_database(self, item: Spooled) -> None:
-        await asyncio.to_thread(self._spool.put, item)
-        metrics.SPOOLED.set(self._spool.waiting())
+        metrics.SPOOLED.set(await asyncio.to_thread(self._put, item))
+
+    def _put(self, item: Spooled) -> int:
+        self._spool.put(item)
+        return self._spool.waiting()
 
     async def _run(self) -> None:
         while True:
@@ -121,20 +136,35 @@ class InboxWriter:
                 self._wake.set()
 
     def _take(self) -> list[_Waiting]:
-        group, self._queue = self._queue[:_GATHER], self._queue[_GATHER:]
+        group = list(islice(self._queue.values(), _GATHER))
+        for entry in group:
+            del self._queue[entry.item.inbox_id]
         return group
 
     async def _committed(self, conn: Conn, group: list[_Waiting]) -> bool:
+        """Whether the connection may be used on. One bad body fails alone: a group that failed is tried one by one."""
         # A caller that lost patience has spooled its body; the same inbox_id makes a second copy harmless.
         try:
-            await insert_bodies(conn, [(entry.item, entry.account_id) for entry in group])
-        except Exception as error:  # noqa: BLE001, RUF100 -- each waiter gets it, none is lost
+            await self._insert(conn, group)
+        except DATABASE_AWAY as error:
             _tell(group, error)
             return False
+        except Exception as error:  # noqa: BLE001, RUF100 -- each waiter gets it, none is lost
+            if len(group) == 1:
+                _tell(group, error)
+                return True
+            for place, entry in enumerate(group):
+                if not await self._committed(conn, [entry]):
+                    _tell(group[place:], error)
+                    return False
+            return True
         for entry in group:
             if not entry.done.done():
                 entry.done.set_result(None)
         return True
+
+    async def _insert(self, conn: Conn, group: Sequence[_Waiting]) -> None:
+        await insert_bodies(conn, [(entry.item, entry.account_id) for entry in group], timeout_s=2 * self._patience_s)
 
 
 def _tell(group: Sequence[_Waiting], error: Exception) -> None:
@@ -159,7 +189,7 @@ _ACCEPT = """
 """
 
 
-async def insert_bodies(conn: Conn, items: Sequence[tuple[Spooled, UUID]]) -> None:
+async def insert_bodies(conn: Conn, items: Sequence[tuple[Spooled, UUID]], *, timeout_s: float | None = None) -> None:
     """Stores bodies and counts them as accepted; one stored before (by its inbox_id) is left as it is."""
     await conn.execute(
         _ACCEPT,
@@ -167,30 +197,67 @@ async def insert_bodies(conn: Conn, items: Sequence[tuple[Spooled, UUID]]) -> No
         [item.received_at for item, _ in items],
         [item.inbox_id for item, _ in items],
         [item.vendor for item, _ in items],
-        [item.content_type[:100] for item, _ in items],
+        [_plain(item.content_type)[:100] for item, _ in items],
         [item.body for item, _ in items],
         [item.body_size for item, _ in items],
+        timeout=timeout_s,
     )
 
 
+def _plain(text: str) -> str:
+    """A header as the database can hold it: a sender may put any bytes there."""
+    return text.encode("utf-8", "backslashreplace").decode().replace("\0", "")
+
+
 async def drain_spool(pool: Pool, spool: Spool, find_account: FindAccount) -> int:
-    """Moves spooled bodies into the inbox; answers how many. Stops quietly while the database is away."""
+    """Moves spooled bodies into the inbox, some at a time; answers how many.
+
+    Stops quietly while the database is away or refuses everything. A body that it refuses alone stays where it is.
+    """
     moved = 0
-    for path, item in await asyncio.to_thread(lambda: list(spool.items())):
+    paths = await asyncio.to_thread(spool.paths)
+    for first in range(0, len(paths), _DRAINED_AT_ONCE):
+        group = await asyncio.to_thread(_read_all, spool, paths[first : first + _DRAINED_AT_ONCE])
         try:
-            async with pool.acquire() as conn, conn.transaction():
-                account_id = await find_account(conn, item.token_hash, item.vendor, item.received_at)
-                if account_id is not None:
-                    await insert_bodies(conn, [(item, account_id)])
+            stored = await _drain(pool, group, find_account)
         except DATABASE_AWAY:
             break
-        if account_id is None:
-            spool.set_aside(path)
-            continue
-        spool.drop(path)
-        moved += 1
-    metrics.SPOOLED.set(spool.waiting())
+        await asyncio.to_thread(_forget_all, spool, stored)
+        moved += sum(stored.values())
+        if group and not stored:
+            break
+    metrics.SPOOLED.set(await asyncio.to_thread(spool.waiting))
     return moved
+
+
+def _read_all(spool: Spool, paths: Sequence[Path]) -> list[tuple[Path, Spooled]]:
+    return [(path, item) for path in paths if (item := spool.read(path)) is not None]
+
+
+def _forget_all(spool: Spool, stored: Mapping[Path, bool]) -> None:
+    for path, has_account in stored.items():
+        (spool.drop if has_account else spool.set_aside)(path)
+
+
+async def _drain(pool: Pool, group: Sequence[tuple[Path, Spooled]], find_account: FindAccount) -> dict[Path, bool]:
+    """Which are in the inbox now (True), or have no account any more (False); one the database refuses is neither."""
+    done: dict[Path, bool] = {}
+    async with pool.acquire() as conn:
+        for path, item in group:
+            try:
+                async with conn.transaction():
+                    account_id = await find_account(conn, item.token_hash, item.vendor, item.received_at)
+                    if account_id is not None:
+                        await insert_bodies(conn, [(item, account_id)])
+            except DATABASE_AWAY:
+                if done:
+                    break  # what is stored is told first; the next group finds out
+                raise
+            except Exception:
+                _log.exception("spool.not_drained", inbox_id=str(item.inbox_id))
+                continue
+            done[path] = account_id is not None
+    return done
 
 
 async def work_inbox(pool: Pool, handlers: dict[str, Handle], *, now: datetime, limit: int = 50) -> int:
@@ -287,26 +354,42 @@ async def quarantined(
     before: tuple[datetime, UUID] | None = None,
     limit: int = 50,
 ) -> list[dict[str, Any]]:
+    """Newest first; of each body at most `SHOWN_BYTES` and its whole size."""
     rows = await conn.fetch(
-        "select quarantine_id, inbox_id, received_at, source, reason, detail, company_id, body, state, replayed_at"
+        f"select {_QUARANTINED}, substring(body from 1 for $6) as body"
         " from quarantine where account_id = $1 and ($2::text is null or state = $2)"
         " and ($3::timestamptz is null or (received_at, quarantine_id) < ($3, $4::uuid))"
         " order by received_at desc, quarantine_id desc limit $5",
-        account_id, state, before[0] if before else None, before[1] if before else None, limit,
+        account_id, state, before[0] if before else None, before[1] if before else None, limit, SHOWN_BYTES,
     )  # fmt: skip
     return [dict(row) for row in rows]
+
+
+async def one_quarantined(conn: Conn, account_id: UUID, quarantine_id: UUID) -> dict[str, Any] | None:
+    """One item in any state, with all of its body that was kept."""
+    row = await conn.fetchrow(
+        f"select {_QUARANTINED}, body from quarantine where account_id = $1 and quarantine_id = $2",
+        account_id, quarantine_id,
+    )  # fmt: skip
+    return dict(row) if row else None
+
+
+_QUARANTINED = (
+    "quarantine_id, inbox_id, received_at, source, reason, detail, company_id, state, replayed_at,"
+    " octet_length(body) as body_size"
+)
 
 
 async def recent(
     conn: Conn, account_id: UUID, *, state: str | None, before: tuple[datetime, UUID] | None, limit: int
 ) -> list[Row]:
-    """What came last, newest first, with the raw bodies: what was only kept is seen here."""
+    """What came last, newest first, with the beginnings of the bodies: what was only kept is seen here."""
     return await conn.fetch(
-        "select inbox_id, received_at, vendor, state, note, body, body_size from inbox"
+        "select inbox_id, received_at, vendor, state, note, substring(body from 1 for $6) as body, body_size from inbox"
         " where account_id = $1 and ($2::text is null or state = $2)"
         " and ($3::timestamptz is null or (received_at, inbox_id) < ($3, $4::uuid))"
         " order by received_at desc, inbox_id desc limit $5",
-        account_id, state, before[0] if before else None, before[1] if before else None, limit,
+        account_id, state, before[0] if before else None, before[1] if before else None, limit, SHOWN_BYTES,
     )  # fmt: skip
 
 

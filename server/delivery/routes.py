@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from uuid import UUID
 
+import asyncpg
 from aiohttp import web
 
 from server.delivery.inbox import BODY_LIMIT, KEPT_OF_OVERSIZED
@@ -36,7 +37,10 @@ async def receive(request: web.Request) -> web.Response:
     """200 once the raw body is durable: there is no second attempt, so a body we cannot read is kept as well."""
     account_id = await _known_token(request)
     body, size = await _read(request)
-    return await _keep(request, account_id, body, size, request.content_type)
+    response = await _keep(request, account_id, body, size, request.content_type)
+    if request.content.exception() is not None:
+        response.force_close()  # where the next request begins, nobody knows
+    return response
 
 
 async def _keep(
@@ -58,11 +62,11 @@ async def _keep(
 
 
 async def _known_token(request: web.Request) -> UUID | None:
-    """The account of the token; None when the database is away and the token was not seen before."""
+    """The account of the token; None when the database cannot say and the token was not seen before."""
     vendor, token = request.match_info["vendor"], request.match_info["token"]
     try:
         account_id = await request.app[LOOKUP].account_of_hook(vendor, token, utc_now())
-    except DATABASE_AWAY:
+    except (*DATABASE_AWAY, asyncpg.PostgresError):
         return None
     if account_id is None:
         raise _NOT_FOUND
@@ -70,15 +74,21 @@ async def _known_token(request: web.Request) -> UUID | None:
 
 
 async def _read(request: web.Request) -> tuple[bytes, int]:
-    """The body and its size; of an oversized one the beginning. The whole is read, or the sender would see a reset."""
+    """The body and its size; of an oversized one the beginning. The whole is read, or the sender would see a reset.
+
+    Of one that is not encoded as it says what could be read: it is kept as well, and shown as what cannot be used.
+    """
     chunks: list[bytes] = []
     size = 0
-    async for chunk in request.content.iter_chunked(65536):
-        if size <= BODY_LIMIT:
-            chunks.append(chunk)
-        size += len(chunk)
-        if size > _READ_LIMIT:
-            request.protocol.force_close()
-            break
+    try:
+        async for chunk in request.content.iter_chunked(65536):
+            if size <= BODY_LIMIT:
+                chunks.append(chunk)
+            size += len(chunk)
+            if size > _READ_LIMIT:
+                request.protocol.force_close()
+                break
+    except web.RequestPayloadError:
+        request.content.feed_eof()  # the rest is passed over
     body = b"".join(chunks)
     return (body, size) if size <= BODY_LIMIT else (body[:KEPT_OF_OVERSIZED], size)

@@ -10,6 +10,7 @@ import base64
 import contextlib
 import json
 import os
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,6 +18,8 @@ from pathlib import Path
 from uuid import UUID
 
 from server.platform.ids import new_id
+
+_COUNT_LIFE_S = 1.0
 
 
 class SpoolFull(RuntimeError):
@@ -47,6 +50,7 @@ class Spool:
             if not _is_being_written(half_written):
                 half_written.unlink(missing_ok=True)
         self._used = sum(path.stat().st_size for path in folder.glob("*.json"))
+        self._count, self._count_until = 0, 0.0
 
     def put(self, item: Spooled) -> None:
         """Durable when it returns. Raises `SpoolFull`."""
@@ -78,33 +82,47 @@ class Spool:
                 part.unlink(missing_ok=True)
             raise SpoolFull(f"the spool cannot be written: {error.strerror}") from error
         self._used += len(text)
+        self._count += 1
 
     def waiting(self) -> int:
-        return sum(1 for _ in self._folder.glob("*.json"))
+        """How many wait, for all processes. Looked up at most once a second: a long outage leaves many thousands."""
+        if time.monotonic() >= self._count_until:
+            self._count = sum(1 for entry in os.scandir(self._folder) if entry.name.endswith(".json"))
+            self._count_until = time.monotonic() + _COUNT_LIFE_S
+        return self._count
 
     def writable(self) -> bool:
         return os.access(self._folder, os.W_OK) and self._used < self._limit
 
+    def paths(self) -> list[Path]:
+        """What waits, oldest first; to be given to `read`."""
+        return sorted(self._folder.glob("*.json"))
+
     def items(self) -> Iterator[tuple[Path, Spooled]]:
-        """What waits, oldest first. A file that cannot be read is set aside, never deleted."""
-        for path in sorted(self._folder.glob("*.json")):
-            try:
-                fields = json.loads(path.read_bytes())
-                item = Spooled(
-                    inbox_id=UUID(fields["inbox_id"]),
-                    received_at=datetime.fromisoformat(fields["received_at"]),
-                    vendor=fields["vendor"],
-                    token_hash=bytes.fromhex(fields["token_hash"]),
-                    content_type=fields["content_type"],
-                    body=base64.b64decode(fields["body"]),
-                    body_size=fields["body_size"],
-                )
-            except FileNotFoundError:
-                continue  # another process drained it
-            except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
-                self._put_aside(path, ".unreadable")
-                continue
-            yield path, item
+        """What waits, oldest first, read one by one."""
+        for path in self.paths():
+            item = self.read(path)
+            if item is not None:
+                yield path, item
+
+    def read(self, path: Path) -> Spooled | None:
+        """None: another process drained it, or it cannot be read; that is set aside, never deleted."""
+        try:
+            fields = json.loads(path.read_bytes())
+            return Spooled(
+                inbox_id=UUID(fields["inbox_id"]),
+                received_at=datetime.fromisoformat(fields["received_at"]),
+                vendor=fields["vendor"],
+                token_hash=bytes.fromhex(fields["token_hash"]),
+                content_type=fields["content_type"],
+                body=base64.b64decode(fields["body"]),
+                body_size=fields["body_size"],
+            )
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
+            self._put_aside(path, ".unreadable")
+            return None
 
     def drop(self, path: Path) -> None:
         """Forgets a record that stands in the database now."""
@@ -114,6 +132,7 @@ class Spool:
         except FileNotFoundError:
             return
         self._used = max(0, self._used - size)
+        self._count = max(0, self._count - 1)
 
     def set_aside(self, path: Path) -> None:
         """Keeps a record nobody can place (no account has its token any more) out of the way."""
@@ -125,6 +144,7 @@ class Spool:
             size = path.stat().st_size
             path.rename(path.with_suffix(suffix))
             self._used = max(0, self._used - size)
+            self._count = max(0, self._count - 1)
 
     def _sync_folder(self) -> None:
         handle = os.open(self._folder, os.O_RDONLY)

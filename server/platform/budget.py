@@ -5,6 +5,7 @@ support; a 429 says little. So one count serves all accounts and all processes, 
 
 Promises: the limits hold in every window of that length, wherever the calls come from; a call of an operator waits
 for about a second at most behind a backfill, because the lower classes leave a share of each window to the higher.
+A pause longer than any window is not waited for: whoever asks is told how long it is.
 """
 
 from __future__ import annotations
@@ -84,6 +85,18 @@ def wait_s(spent: deque[float], windows: tuple[Window, ...], priority: Priority,
         if len(spent) >= limit:
             wait = max(wait, spent[-limit] + window.seconds - now)
     return wait
+
+
+#: Longer than any window, so that only a pause the vendor asked for takes more.
+PATIENCE_S = 61.0
+
+
+class LongPause(Exception):
+    """The vendor asked for a pause that goes on for `seconds`: too long to stand and wait for it."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(f"paused for {seconds:.0f} s")
+        self.seconds = seconds
 
 
 class Tally(Protocol):
@@ -194,7 +207,7 @@ class Budget:
         self._task: asyncio.Task[None] | None = None
 
     async def take(self, priority: Priority, account: str) -> None:
-        """Returns when this call may be made."""
+        """Returns when this call may be made. Raises `LongPause`."""
         self._counter += 1
         wish = _Wish(priority, account, self._counter, asyncio.get_running_loop().create_future())
         self._wishes.append(wish)
@@ -222,10 +235,14 @@ class Budget:
                 # Nobody can say what the others have spent: wait rather than break the vendor's limit.
                 _log.warning("budget.database_away", error=type(error).__name__)
                 wait = 1.0
-            if wait > 0:
+            if wait > PATIENCE_S:
+                self._wishes = [other for other in self._wishes if other is not wish]
+                if not wish.ready.done():
+                    wish.ready.set_exception(LongPause(wait))
+            elif wait > 0:
                 await self._nap(wait)
-                continue
-            self._grant(wish)
+            else:
+                self._grant(wish)
 
     def _grant(self, wish: _Wish) -> None:
         if wish in self._wishes:

@@ -22,7 +22,7 @@ from urllib.parse import SplitResult, urlsplit
 import httpx2 as httpx
 
 from server.platform import metrics
-from server.platform.budget import PLANS, Budgets, Priority
+from server.platform.budget import PLANS, Budgets, LongPause, Priority
 from server.platform.log import redact
 
 
@@ -142,7 +142,10 @@ class Egress:
         breaker = self._breakers.setdefault((host, account if PLANS[vendor].by_account else ""), Breaker())
         attempts = 3 if method == "GET" else 1
         for attempt in range(1, attempts + 1):
-            await budget.take(priority, account)
+            try:
+                await budget.take(priority, account)
+            except LongPause as pause:
+                raise RateLimited(pause.seconds) from None
             breaker.enter()
             try:
                 answer = await self._once(method, url, headers or {}, json, params)

@@ -158,7 +158,7 @@ LISTED_VISIT = VISIT | {
 QUARANTINED = {
     "id": uuid, "received_at": moment, "source": {"yclients", "uis"}, "reason": text, "detail": any_text,
     "company_id": Maybe(whole), "state": {"open", "replayed", "dismissed"}, "replayed_at": Maybe(moment),
-    "body": any_text, "body_base64": any_text,
+    "body": any_text, "body_base64": any_text, "body_size": whole, "body_cut": flag,
 }  # fmt: skip
 DOOR = dict.fromkeys(
     ("accepted", "stored", "kept", "duplicate", "quarantined", "waiting", "refused", "difference"), whole

@@ -66,7 +66,7 @@ async def test_a_vendor_in_a_bad_mood_loses_nothing(
     await connected.webhook(webhook(record["id"]))
 
     async def waits() -> Any:
-        return await pool.fetchval("select last_error from job where kind = 'booking.read' and attempts > 0")
+        return await pool.fetchval("select last_error from job where kind = 'booking.read' and last_error <> ''")
 
     error = await eventually(waits, within_s=20)
     assert "canary" not in error
