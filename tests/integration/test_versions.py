@@ -76,11 +76,13 @@ class Book:
     def __init__(self, conn: Conn, account: Account, branch: Branch) -> None:
         self._conn, self._branch = conn, branch
         self._desk = flow.Desk(account, {branch.company_id: branch}, vendors.YCLIENTS, connected=False)
-        self._record = 1000
+        self._record = 1000  # one for all: contents that tie are told apart by their fingerprints
 
     async def tell(self, told: Iterable[Telling]) -> list[str]:
-        """Answers what became of each. Every call begins another booking, with a client of its own."""
-        self._record += 10
+        """Answers what became of each. Every call begins with no booking and no client."""
+        await self._conn.execute(
+            "delete from booking; delete from booking_history; delete from client; delete from job"
+        )
         return [await self._take(one) for one in told]
 
     async def and_tell(self, *told: Telling) -> list[str]:
@@ -91,29 +93,20 @@ class Book:
             if one.client:
                 return await self._take_client(one)
             data = {**one.data, "id": self._record} if one.data else {}
-            if isinstance(data.get("client"), dict) and data["client"].get("id"):
-                data["client"] = {**data["client"], "id": data["client"]["id"] + self._record}
             return await flow.take_booking(
                 self._conn, data, self._desk, self._branch, record_id=self._record, status=one.status,
                 received_at=at(one.received), inbox_id=None, now=at(one.received),
             )  # fmt: skip
 
     async def _take_client(self, one: Telling) -> str:
-        client_id = one.data["id"] + self._record
-        notice = Notice(self._branch.company_id, "client", client_id, one.status, {**one.data, "id": client_id}, 0, b"")
+        notice = Notice(self._branch.company_id, "client", one.data["id"], one.status, one.data, 0, b"")
         account_id = self._desk.account.account_id
         letter = Letter(account_id, new_id(), at(one.received), "yclients", b"", 0)
         return str(await flow._take_notice(self._conn, notice, letter, self._desk, at(one.received)))
 
     async def state(self) -> dict[str, Any]:
-        """The booking, without what its own number and its client's make different."""
         row = await self._conn.fetchrow(f"select {COMPARED} from booking where record_id = $1", self._record)
-        state = dict(row) if row else {}
-        if state.get("client_id"):
-            state["client_id"] -= self._record
-        if state:
-            state["raw"] = {name: value for name, value in state["raw"].items() if name not in ("id", "client")}
-        return state
+        return dict(row) if row else {}
 
     async def history(self) -> int:
         number: int = await self._conn.fetchval(
@@ -183,7 +176,7 @@ def _life(chance: random.Random) -> list[Telling]:
 
 @pytest.mark.parametrize("seed", range(4))
 async def test_whatever_the_order_and_the_doubles_the_booking_is_the_same(book: Book, seed: int) -> None:
-    for number in range(75):
+    for number in range(50):
         chance = random.Random(f"{seed}:{number}")
         life = _life(chance)
         if all(one.client for one in life):

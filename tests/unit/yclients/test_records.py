@@ -234,6 +234,21 @@ def test_what_is_not_in_the_payload_is_not_present() -> None:
     assert _told(deleted=None).present == frozenset()
 
 
+@pytest.mark.parametrize(
+    "cost", ["1e999999999", "-1e999999999", "1e-999999999", "9" * 40, "1e12", "-1e12", "sNaN", "Infinity"]
+)
+def test_an_absurd_amount_is_none_and_never_an_error(cost: str) -> None:
+    facts = _told(services=[{"id": 1, "title": "x", "cost": cost}, {"id": 2, "title": "y", "cost": 5}])
+    assert facts.amount in (Decimal(5), Decimal("5.00"))
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_the_sum_of_many_huge_lines_still_fits_where_it_is_kept(sign: int) -> None:
+    lines = [{"id": 1, "title": "x", "cost": sign * 99_999_999_999}] * 200
+    facts = _told(services=lines, goods_transactions=lines)
+    assert facts.amount == sign * Decimal("999999999999.99")
+
+
 def test_a_record_the_api_shows_is_there() -> None:
     shown = record_facts({}, company_id=1, record_id=2, status="read", timezone=ZoneInfo("Europe/Moscow"))
     assert (shown.deleted, shown.present) == (False, {"deleted"})
