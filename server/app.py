@@ -21,6 +21,7 @@ from server.delivery.inbox import InboxWriter
 from server.delivery.spool import Spool
 from server.keys import (
     ADDRESS,
+    AUTHORIZE,
     BUS,
     COLLECTOR,
     DIRECTORY,
@@ -130,6 +131,7 @@ def _resources(dsn: str, role: Role):  # type: ignore[no-untyped-def]
             spool = app[SPOOL] = Spool(settings.data_dir / "spool")
             worker = Worker(Parts(settings, pool, bus, vault, lookup, spool))
             app[HANDLERS], app[DIRECTORY] = worker.handlers, worker.read_directory
+            app[AUTHORIZE] = worker.authorize
             if role != "worker":
                 inbox = app[INBOX] = InboxWriter(pool, spool)
                 collector = app[COLLECTOR] = Collector(pool, bus)

@@ -11,6 +11,8 @@ import os
 from pathlib import Path
 from typing import Any
 
+from pydantic import SecretStr
+
 from server.accounts import flow, store
 from server.accounts.model import ScriptSettings
 from server.app import build, database, serve
@@ -34,6 +36,7 @@ async def run(settings: Settings) -> int:
         update={
             "public_url": settings.public_url or f"http://localhost:{settings.port}",
             "yclients_api_url": f"http://127.0.0.1:{stand_port}",
+            "yclients_partner_token": SecretStr("stand"),
             "uis_data_api_url": f"http://127.0.0.1:{stand_port}/uis",
             "allow_private_egress": True,
         }

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from aiohttp import web
 
 if TYPE_CHECKING:
+    from server.accounts.authorize import Authorize
     from server.accounts.lookup import Lookup
     from server.delivery.inbox import Handle, InboxWriter
     from server.delivery.spool import Spool
@@ -30,6 +31,7 @@ LOOKUP: web.AppKey[Lookup] = web.AppKey("lookup")
 SPOOL: web.AppKey[Spool] = web.AppKey("spool")
 INBOX: web.AppKey[InboxWriter] = web.AppKey("inbox")
 HANDLERS: web.AppKey[dict[str, Handle]] = web.AppKey("handlers")
+AUTHORIZE: web.AppKey[Authorize] = web.AppKey("authorize")
 DIRECTORY: web.AppKey[ReadDirectory] = web.AppKey("directory")
 COLLECTOR: web.AppKey[Collector] = web.AppKey("collector")
 SCRIPTS: web.AppKey[ScriptRenderer] = web.AppKey("scripts")

@@ -15,6 +15,7 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from server import vendors
+from server.accounts.authorize import CodeWanted, Entered
 from server.accounts.lookup import Lookup
 from server.accounts.store import account_of_hook
 from server.bookings import backfill, reconcile
@@ -199,6 +200,10 @@ class Worker:
     async def _retain(self) -> int:
         await retention.keep_up(self._parts.pool, now=utc_now())
         return 0
+
+    async def authorize(self, account: str, login: str, password: str, uuid: str, code: str) -> Entered | CodeWanted:
+        """`accounts.authorize.Authorize`."""
+        return await self._vendors.authorize(account, login, password, uuid, code)
 
     async def read_directory(self, account_id: UUID, fresh: bool) -> Directory:
         """`leads.directory.ReadDirectory`."""

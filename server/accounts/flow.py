@@ -165,17 +165,27 @@ async def hook_urls(conn: Conn, vault: Vault, account_id: AccountId, base_url: s
 
 
 async def connect(
-    conn: Conn, vault: Vault, account_id: AccountId, vendor: str, name: str, secret: dict[str, str]
+    conn: Conn,
+    vault: Vault,
+    account_id: AccountId,
+    vendor: str,
+    name: str,
+    secret: dict[str, str],
+    *,
+    state: str = "active",
+    note: str = "",
 ) -> None:
     """Keeps a vendor's credentials sealed, bound to this account and vendor."""
     sealed = vault.seal(json.dumps(secret).encode(), account_id=account_id, field=f"connection:{vendor}")
-    await store.save_connection(conn, account_id, vendor, name, sealed)
+    await store.save_connection(conn, account_id, vendor, name, sealed, state=state, note=note)
 
 
-async def credentials(conn: Conn, vault: Vault, account_id: AccountId, vendor: str) -> dict[str, str] | None:
-    """The opened credentials of an active connection; None when there is none or it was refused or switched off."""
+async def credentials(
+    conn: Conn, vault: Vault, account_id: AccountId, vendor: str, *, state: str = "active"
+) -> dict[str, str] | None:
+    """The opened credentials of a connection in this state; None when there is none (it was refused or switched off)."""
     row = await store.connection_row(conn, account_id, vendor)
-    if row is None or row["state"] != "active":
+    if row is None or row["state"] != state:
         return None
     opened: dict[str, str] = json.loads(vault.open(row["sealed"], account_id=account_id, field=f"connection:{vendor}"))
     return opened

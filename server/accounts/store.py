@@ -338,12 +338,14 @@ async def forget_login_failures(conn: Conn, subject_hash: bytes) -> None:
 # --- connections and integrations
 
 
-async def save_connection(conn: Conn, account_id: AccountId, vendor: str, name: str, sealed: bytes) -> None:
+async def save_connection(
+    conn: Conn, account_id: AccountId, vendor: str, name: str, sealed: bytes, *, state: str = "active", note: str = ""
+) -> None:
     await conn.execute(
-        "insert into connection (account_id, vendor, name, sealed) values ($1, $2, $3, $4)"
+        "insert into connection (account_id, vendor, name, sealed, state, state_note) values ($1, $2, $3, $4, $5, $6)"
         " on conflict (account_id, vendor) do update set name = excluded.name, sealed = excluded.sealed,"
-        " state = 'active', state_note = '', updated_at = now()",
-        account_id, vendor, name, sealed,
+        " state = excluded.state, state_note = excluded.state_note, updated_at = now()",
+        account_id, vendor, name, sealed, state, note,
     )  # fmt: skip
 
 

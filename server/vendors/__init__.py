@@ -10,6 +10,7 @@ from uuid import UUID
 
 from server.accounts import flow as accounts
 from server.accounts import store as account_store
+from server.accounts.authorize import AuthorizeRefused, CodeWanted, Entered
 from server.accounts.lookup import Known, Lookup
 from server.accounts.model import Branch
 from server.bookings import flow as bookings
@@ -19,7 +20,7 @@ from server.delivery import outbox
 from server.leads.directory import Directory, DirectoryAway
 from server.platform.budget import Budgets, Priority
 from server.platform.clock import utc_now
-from server.platform.egress import Egress, Forbidden, Unauthorized
+from server.platform.egress import Egress, Forbidden, Rejected, Unauthorized, VendorError
 from server.platform.log import logger
 from server.platform.postgres import Conn, Pool
 from server.platform.vault import Vault
@@ -29,7 +30,7 @@ from server.uis.model import Access, Key, Login
 from server.uis.rpc import Memory
 from server.vendors.uis import LeadsOfUis, directory_of
 from server.vendors.yclients import YCLIENTS, BookingsOfYclients
-from server.yclients.client import YclientsClient
+from server.yclients.client import Token, YclientsClient
 
 __all__ = ["YCLIENTS", "Vendors"]
 _log = logger(__name__)
@@ -88,6 +89,24 @@ class Vendors:
     async def lead_desk(self, pool: Pool, account_id: UUID) -> LeadsOfUis | None:
         api = await self.uis(pool, account_id)
         return LeadsOfUis(api) if api else None
+
+    async def authorize(self, account: str, login: str, password: str, uuid: str, code: str) -> Entered | CodeWanted:
+        """`accounts.authorize.Authorize` at YCLIENTS."""
+        partner_token = self._settings.yclients_partner_token.get_secret_value()
+        client = YclientsClient(
+            self._egress, base_url=self._settings.yclients_api_url, partner_token=partner_token, account=account
+        )
+        try:
+            answer = await client.login(login, password, uuid=uuid, code=code)
+        except Unauthorized:
+            raise AuthorizeRefused("wrong" if partner_token else "partner") from None
+        except (Rejected, Forbidden) as refusal:
+            raise AuthorizeRefused("wrong", str(refusal)) from None
+        except VendorError as error:
+            raise AuthorizeRefused("away", str(error)) from None
+        if isinstance(answer, Token):
+            return Entered(answer.user_token)
+        return CodeWanted(answer.uuid, answer.recipient)
 
     async def booking_source(self, pool: Pool, account_id: UUID, priority: Priority) -> BookingsOfYclients | None:
         """None when the account is not connected."""

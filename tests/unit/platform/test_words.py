@@ -15,7 +15,7 @@ from jinja2 import nodes
 
 from server.bookings.flow import SHOWN
 from server.bookings.model import RANK, BookingStatus
-from server.cabinet import access, intake, integrations, words
+from server.cabinet import access, intake, integrations, words, yclients_page
 from server.matching import words as engine
 from server.matching.model import Method
 from server.tracking.model import KINDS
@@ -47,6 +47,7 @@ MADE: dict[str, set[str]] = {
     "ds_": {"waiting", "retrying", "held", "failed", "delivered", "off"},
     "e_": set(KINDS),
     "f_": set(SHOWN),
+    "fill_": {"running", "paused", "done", "cancelled"},
     "gpc_": {"respect", "ignore"},
     "h_": set(RANK),
     "m_": {method.value for method in Method},
@@ -169,6 +170,10 @@ def test_a_text_gets_all_the_facts_it_asks_for() -> None:
         *intake.DONE,
         *access.DONE,
         *integrations.DONE,
+        *yclients_page.DONE,
+        *(f"yc_{code}" for code in ("nothing", "wrong", "partner", "away")),
+        "bad_months",
+        "backfill_running",
         "leads_saved",
         "leads_incomplete",
         "uis_nothing",
