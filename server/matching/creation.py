@@ -20,6 +20,9 @@ async def chosen(conn: Conn, account_id: UUID, row: Row, vendor: Vendor) -> dict
 
     Tellings come late, doubled and in any order, and each is kept: the earliest by the vendor's own count decides.
     """
+    now = {field: row[field] for field in CHOSEN}
+    if not row["online"]:
+        return now  # nobody chose it in a form
     booking_id: UUID = row["booking_id"]
     tellings = [
         vendor.booking(
@@ -28,7 +31,7 @@ async def chosen(conn: Conn, account_id: UUID, row: Row, vendor: Vendor) -> dict
         )
         for telling in await store.first_tellings(conn, account_id, booking_id)
     ]  # fmt: skip
-    return {field: row[field] for field in CHOSEN} | first_told(told_fields(telling) for telling in tellings)
+    return now | first_told(told_fields(telling) for telling in tellings)
 
 
 def first_told(tellings: Iterable[Mapping[str, Any]]) -> dict[str, Any]:

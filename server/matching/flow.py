@@ -77,8 +77,7 @@ async def match_booking(
         waits_until = None
     stored = await store.current(conn, account_id, booking_id)
     shown = as_json(_waiting(match, waits_until) if waits_until else match)
-    gone = stored and stored["visit_id"] and not await tracking.visit_exists(conn, account_id, stored["visit_id"])
-    if stored is not None and not gone and not _replaces(stored, match, shown, facts, now):
+    if stored is not None and not _replaces(stored, match, shown, facts, now):
         return Decision(dict(stored), False, stored["waits_until"])
     await store.save(conn, account_id, booking_id, shown, now=now, waits_until=waits_until)
     if stored is None or _gist(stored) != _gist(shown):
@@ -114,8 +113,8 @@ async def _tell_others(
 
 
 def _replaces(stored: Row, match: Match, shown: Mapping[str, Any], facts: BookingFacts, now: datetime) -> bool:
-    if stored["reason_code"] == "waiting" or stored["waits_until"] is not None:
-        return True  # no decision yet: whatever is known now stands in its place
+    if stored["reason_code"] == "waiting" or stored["waits_until"] is not None or stored["gone"]:
+        return True  # no decision yet, or none any more: whatever is known now stands in its place
     if _gist(stored) == _gist(shown):
         return False
     return better(

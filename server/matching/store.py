@@ -138,9 +138,12 @@ async def bookings_of_visits(conn: Conn, account_id: UUID, visit_ids: Sequence[s
 
 
 async def current(conn: Conn, account_id: UUID, booking_id: UUID) -> Row | None:
+    """The decision that stands. `gone`: its visit is no more, for what made it turned out to be another's."""
     return await conn.fetchrow(
-        "select visit_id, level, method, probability, margin_bits, reason_code, reason_params, evidence, alternatives,"
-        " engine, decided_at, waits_until from booking_match where account_id = $1 and booking_id = $2",
+        "select m.visit_id, level, method, probability, margin_bits, reason_code, reason_params, evidence, alternatives,"
+        " engine, decided_at, waits_until, m.visit_id is not null and v.visit_id is null as gone from booking_match m"
+        " left join visit v on v.account_id = m.account_id and v.visit_id = m.visit_id"
+        " where m.account_id = $1 and m.booking_id = $2",
         account_id, booking_id,
     )  # fmt: skip
 

@@ -280,13 +280,6 @@ async def visit_by_id(conn: Conn, account_id: UUID, visit_id: str) -> Row | None
     )
 
 
-async def visit_exists(conn: Conn, account_id: UUID, visit_id: str) -> bool:
-    known: bool = await conn.fetchval(
-        "select exists (select 1 from visit where account_id = $1 and visit_id = $2)", account_id, visit_id
-    )
-    return known
-
-
 @dataclass(frozen=True, slots=True)
 class VisitFilter:
     since: datetime | None = None
