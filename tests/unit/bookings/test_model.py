@@ -71,6 +71,7 @@ def _told(**data: Any) -> RecordFacts:
         (_at(0, "update"), _at(0, "delete")),
         (_at(0, "delete"), _at(0, "read", read=5)),
         (_at(0, received=3), _at(0, content=b"b", received=4)),
+        (_at(0, "update", b"b", received=9), _at(0, "create", received=1, read=20)),
         (_at(0, "read", b"b", read=5), _at(0, "read", b"a", read=6)),
         # Without the vendor's time: after what was here before it, and after the creation.
         (_at(0, received=1), _undated(1)),
