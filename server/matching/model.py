@@ -442,8 +442,8 @@ def better(
     """Whether a new answer replaces the kept one.
 
     A higher level wins; on the same level the newer answer, made from more facts, if it says something else. Two ways
-    lead down: a probable answer is withdrawn when its visit is now contested, or explains another booking; a mark,
-    when it turns out to have been a stranger's or too old. That facts are missing never withdraws anything. A person's
+    lead down: a probable answer is withdrawn when its visit is now contested, or explains another booking; an exact one,
+    when what it stands on turns out to say nothing. That facts are missing never withdraws anything. A person's
     correction stays, and after the window nothing changes.
     """
     if old is None:
@@ -452,11 +452,21 @@ def better(
         return False
     if old.level is Level.L5 and new.level is Level.NONE:
         return old.visit_id in {item.visit_id for item in new.alternatives}
-    if old.level is Level.L1 and any(
-        item.visit_id == old.visit_id and item.detail_code in ("mark_stranger", "mark_expired") for item in new.evidence
-    ):
+    if _HEIGHT[new.level] < _HEIGHT[old.level] and _withdrawn(old, new):
         return True
     if _HEIGHT[new.level] != _HEIGHT[old.level]:
         return _HEIGHT[new.level] > _HEIGHT[old.level]
     said = (new.visit_id, new.reason_code) != (old.visit_id, old.reason_code)
     return said or abs(new.probability - old.probability) > 0.001
+
+
+def _withdrawn(old: Match, new: Match) -> bool:
+    """Whether an exact answer's ground is refused now: a stranger's or old mark, a record two named at one moment."""
+    for item in new.evidence:
+        if item.visit_id != old.visit_id:
+            continue
+        if old.level is Level.L1 and item.detail_code in ("mark_stranger", "mark_expired"):
+            return True
+        if old.level is Level.L0 and item.detail_code == "record" and item.weight_bits == 0.0:
+            return True
+    return False

@@ -11,8 +11,8 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.matching.model import BookingFacts, Claim, Evidence, Level, Match, Origin, decide
-from tests.unit.matching.salon import BRANCH, EMAIL, FORM, MARK, NOON, PHONE, RECORD, SLOT, booking, record
+from server.matching.model import BookingFacts, Claim, Evidence, Level, Match, Origin, better, decide
+from tests.unit.matching.salon import BRANCH, EMAIL, FORM, MARK, NOON, PHONE, RECORD, SLOT, booking, mark, record
 
 _VISITS = ("v0", "v1", "v2", "v3", "v4")
 _KINDS = (
@@ -186,3 +186,30 @@ def test_an_agreeing_exact_fact_never_lowers_the_level(facts, evidence, claims, 
     agreeing = record(before.visit_id or visit_id, at=NOON + timedelta(seconds=3), event_id="exact")
     after = decide(facts, [*evidence, agreeing], claims)
     assert height(after.level.value) <= height(before.level.value)
+
+
+_MOMENTS = st.sampled_from([NOON + timedelta(seconds=second) for second in (-700, -5, 0, 2, 2, 30)])
+_NAMED = st.lists(st.builds(record, st.sampled_from(_VISITS), _MOMENTS), max_size=4)
+_STATES = st.sampled_from(("bound", "stranger", "expired"))
+
+
+@given(_NAMED, _STATES, st.lists(_STATES, min_size=5, max_size=5), st.randoms(use_true_random=False))
+def test_exact_answers_end_the_same_whatever_was_thought_of_record_and_mark_before(
+    named, state, thought, chance
+) -> None:
+    """The form's reports come one by one, and what is known of the mark changes with them."""
+    facts, kept = booking(mark=MARK), None
+    chance.shuffle(named)
+    for count, seen in enumerate([*thought[: len(named)], state]):
+        match = decide(facts, [*named[:count], mark("v1", mark_state=seen)])
+        if better(kept, match, booking=facts, now=NOON + timedelta(hours=1)):
+            kept = match
+    whole = decide(facts, [*named, mark("v1", mark_state=state)])
+    assert kept is not None
+    assert (kept.level, kept.visit_id, kept.probability) == (whole.level, whole.visit_id, whole.probability)
+
+
+@given(some_booking(), some_evidence(), some_claims())
+def test_a_refused_mark_decides_nothing(facts, evidence, claims) -> None:
+    refused = [replace(item, mark_state="stranger") if item.kind == "mark" else item for item in evidence]
+    assert decide(facts, refused, claims).level is not Level.L1
