@@ -41,7 +41,9 @@ class Subscription:
     async def next(self, timeout_s: float) -> str | None:
         """The next payload, or None when nothing came in time."""
         try:
-            return await asyncio.wait_for(self._queue.get(), timeout_s)
+            # Not `wait_for`: before Python 3.12 it swallows a cancellation that meets a signal, and a stop waits for ever.
+            async with asyncio.timeout(timeout_s):
+                return await self._queue.get()
         except TimeoutError:
             return None
 
