@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.platform.budget import YCLIENTS_WINDOWS, Budget, LocalTally, Priority, Window, wait_s
+from server.platform.budget import YCLIENTS_WINDOWS, Budget, LocalTally, LongPause, Priority, Window, wait_s
 
 
 class Time:
@@ -131,3 +131,15 @@ def test_after_the_wait_a_call_fits_into_every_window(times: list[float], priori
     at = 200.0 + wait + 1e-6
     for window in windows:
         assert sum(time > at - window.seconds for time in times) < window.limit(priority)
+
+
+async def test_a_pause_longer_than_any_window_is_told_to_everybody_who_asks_and_ends() -> None:
+    budget, time = _budget()
+    await budget.pause(3600)
+    asked = [budget.take(priority, "a") for priority in (Priority.BACKFILL, Priority.OPERATOR, Priority.WEBHOOK)]
+    for told in await asyncio.gather(*asked, return_exceptions=True):
+        assert isinstance(told, LongPause)
+        assert 3500 < told.seconds <= 3600
+    time.now += 3590
+    await budget.take(Priority.WEBHOOK, "a")
+    assert time.now >= 4600
