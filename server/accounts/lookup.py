@@ -42,12 +42,15 @@ class Remembered(Generic[K, V]):
         known = self._known.get(key)
         if known and known[0] > time.monotonic():
             return known[1]
+        # Asked again when this time is over, however many ask meanwhile: their asking must not prolong it.
+        silent = self._away_until > time.monotonic()
         try:
-            if self._away_until > time.monotonic():
+            if silent:
                 raise TimeoutError("the database did not answer a moment ago")
             value = await find()
         except (*DATABASE_AWAY, asyncpg.PostgresError):
-            self._away_until = max(self._away_until, time.monotonic() + _PATIENCE_S)
+            if not silent:
+                self._away_until = time.monotonic() + _PATIENCE_S
             if known and known[1] is not None:
                 return known[1]
             raise

@@ -15,6 +15,7 @@ import asyncpg
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
+from server.accounts.lookup import Remembered
 from server.accounts.store import account_of_hook
 from server.app import build
 from server.delivery import inbox, retention
@@ -115,6 +116,28 @@ async def test_a_body_not_encoded_as_it_says_is_kept(salon: Salon, encoding: str
     assert await salon.webhook(webhook(9)) == 200
     line = await quiet(salon)
     assert (line["accepted"], line["quarantined"], line["stored"]) == (2, 1, 1)
+
+
+async def test_those_who_keep_asking_see_the_end_of_an_outage(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Asking while the database is known to be away does not make it away for longer."""
+    clock = 1000.0
+    monkeypatch.setattr("server.accounts.lookup.time.monotonic", lambda: clock)
+    memory: Remembered[str, str] = Remembered(life_s=5)
+
+    async def away() -> str:
+        raise ConnectionRefusedError
+
+    async def back() -> str:
+        return "answer"
+
+    with pytest.raises(ConnectionRefusedError):
+        await memory.get("key", away)
+    for _ in range(9):
+        clock += 0.1
+        with pytest.raises(TimeoutError):
+            await memory.get("key", back)
+    clock += 0.2
+    assert await memory.get("key", back) == "answer"
 
 
 # --- the queue before a database that hangs
