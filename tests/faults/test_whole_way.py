@@ -59,7 +59,7 @@ async def test_each_online_booking_stands_in_uis_once_whatever_was_lost_on_the_w
 ) -> None:
     stand, chance = way.stand.stand, random.Random(7)
     stand.switch(hook_loss=0.1, hook_reorder=True, hook_pair=True, hook_delay_s=0.05)
-    stand.uis.switch(fault_rate=0.2)
+    stand.uis.switch(fault_rate=0.4, fault_kinds=["lost_answer", "torn", "http_502"])
     online = set()
     for number in range(ONLINE + STAFF):
         stand.switch(hook_duplicates=int(chance.random() < 0.1))
