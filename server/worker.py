@@ -21,6 +21,7 @@ from server.accounts.store import account_of_hook
 from server.bookings import backfill, reconcile
 from server.bookings import catching_up_store as catching_up
 from server.bookings import flow as bookings
+from server.deals import flow as deals
 from server.delivery import inbox, outbox, relay, retention
 from server.delivery.inbox import Handle
 from server.delivery.outbox import JOBS_TOPIC
@@ -81,7 +82,7 @@ class Worker:
                 tracking.SESSION_JOB: self._session_known,
             },
             "reads": {bookings.READ_JOB: self._read_booking},
-            "deliveries": {relay.JOBS["lead"]: self._deliver_leads},
+            "deliveries": {relay.JOBS["lead"]: self._deliver_leads, relay.JOBS["deal"]: self._deliver_deals},
         }
         self._crews = {
             name: outbox.Crew(parts.pool, family, parts.settings.retry_schedule_s, places=_PLACES[name])
@@ -314,6 +315,7 @@ class Worker:
                 conn, job.account_id, booking_id, visit_id=decision.match["visit_id"],
                 decided=decision.waits_until is None, now=now,
             )  # fmt: skip
+            sends |= await deals.refresh(conn, job.account_id, booking_id, vendors.RECORDS, now=now)
             if decision.waits_until is not None:
                 await outbox.enqueue(
                     conn, job.account_id, bookings.CHANGED_JOB, job.key, run_at=decision.waits_until,
@@ -328,6 +330,24 @@ class Worker:
         desk = await self._vendors.lead_desk(self._parts.pool, job.account_id)
         due = await lead_sending.deliver(
             self._parts.pool, desk, job.account_id, self._parts.settings.retry_schedule_s, now=utc_now()
+        )
+        async with self._parts.pool.acquire() as conn, conn.transaction():
+            linked = await deals.follow_leads(conn, job.account_id, vendors.RECORDS, now=utc_now())
+        if linked:
+            await self._parts.bus.publish(JOBS_TOPIC)
+        if due is not None:
+            raise outbox.Later(due)
+
+    async def _deliver_deals(self, job: outbox.Job) -> None:
+        """As leads; a deal never waits for them, it is linked when its lead has arrived."""
+        desk = await self._vendors.deal_desk(self._parts.pool, job.account_id)
+        due = await deals.deliver(
+            self._parts.pool,
+            desk,
+            job.account_id,
+            vendors.RECORDS,
+            self._parts.settings.retry_schedule_s,
+            now=utc_now(),
         )
         if due is not None:
             raise outbox.Later(due)

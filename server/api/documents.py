@@ -9,6 +9,7 @@ from typing import Any
 from aiohttp import web
 
 from server.api.integrations import SwitchedOff
+from server.deals.settings import DealsIntegration
 from server.leads.settings import LeadsIntegration
 from server.tracking.model import BODY_LIMIT, EVENTS_LIMIT, KINDS
 
@@ -136,11 +137,46 @@ def _schemas() -> dict[str, Any]:
                 "items": _object({"at": _TIME, "outcome": _TEXT, "code": _NULL_TEXT, "detail": _NULL_TEXT}),
             },
         }),
+        "Deal": _deal(contact),
         "LeadsIntegration": LeadsIntegration.model_json_schema(ref_template="#/components/schemas/{model}"),
         **LeadsIntegration.model_json_schema(ref_template="#/components/schemas/{model}").get("$defs", {}),
+        "DealsIntegration": _without_defs(DealsIntegration.model_json_schema(ref_template="#/components/schemas/{model}")),
+        **DealsIntegration.model_json_schema(ref_template="#/components/schemas/{model}")["$defs"],
         "SwitchedOff": SwitchedOff.model_json_schema(),
         "Batch": _batch(),
     }  # fmt: skip
+
+
+def _without_defs(schema: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in schema.items() if name != "$defs"}
+
+
+def _deal(contact: dict[str, Any]) -> dict[str, Any]:
+    moves = {"key": _TEXT, "name": _TEXT, "at": _TIME}
+    return _object({
+        "id": _TEXT, "key": {"type": "string", "description": "of the deal in UIS, for ever"}, "created_at": _TIME,
+        "updated_at": _TIME,
+        "booking": _object({
+            "id": _TEXT, "company_id": {"type": "integer"}, "record_id": {"type": "integer"},
+            "online": {"type": "boolean"}, "starts_at": _NULL_TIME,
+        }),
+        "title": _TEXT, "funnel": _object({"key": _TEXT, "name": _TEXT}),
+        "stage": _object({**moves, "kind": {"enum": ["in_process", "success", "failed"]}}),
+        "stages": {"type": "array", "items": _object(moves), "description": "passed up to now"},
+        "withheld": {
+            "type": "array", "items": _object({**moves, "reason": {"enum": ["closed_stays", "forward_only"]}}),
+            "description": "moves of the booking that its deal does not make",
+        },
+        "sum": {"type": ["string", "null"], "description": "what is to be paid for services and goods"}, "currency": _TEXT,
+        "paid_share": {"type": ["string", "null"], "description": "from 0 to 1; null: not known"}, "contact": contact,
+        "responsible": _NULL_TEXT,
+        "fields": {"type": "array", "items": _object({"key": _TEXT, "name": _TEXT, "value": _TEXT})},
+        "link": _object({"by": {"enum": ["lead", "contact", "none"]}, "communication_id": _NULL_NUMBER}),
+        "delivery": _object({
+            "state": {"enum": ["waiting", "delivered", "retrying", "failed", "held", "off"]}, "uis_id": _NULL_TEXT,
+            "attempts": {"type": "integer"}, "last_error": _NULL_TEXT, "next_attempt_at": _NULL_TIME,
+        }),
+    })  # fmt: skip
 
 
 def _batch() -> dict[str, Any]:
@@ -330,13 +366,25 @@ def openapi() -> dict[str, Any]:
         f"{api}/integrations/leads": _integration(
             "Settings of «Yclients передача заявок c Онлайн-виджета»", "LeadsIntegration"
         ),
+        f"{api}/integrations/deals": _integration("Settings of «Yclients передача сделок»", "DealsIntegration"),
         **{
             f"{api}/integrations/{name}": _integration(f"Settings of {name}: off in this version", "SwitchedOff")
-            for name in ("deals", "telephony", "texts")
+            for name in ("telephony", "texts")
         },
+        f"{api}/deals": _get(
+            "Journal «Сделки»: each booking's deal, and what became of it on its way to UIS", _list("Deal"),
+            parameters=[
+                *_PAGING, *_PERIOD,
+                {"name": "q", "in": "query", "schema": _TEXT, "description": "name, phone digits, e-mail, record number, title"},
+                {"name": "stage", "in": "query", "schema": _TEXT, "description": "key of a stage"},
+                {"name": "company_id", "in": "query", "schema": {"type": "integer"}},
+                {"name": "record_id", "in": "query", "schema": {"type": "integer"}},
+                {"name": "state", "in": "query", "schema": {"enum": ["waiting", "delivered", "retrying", "failed", "held", "off"]}},
+            ],
+        ),
         **{
             f"{api}/{name}": _get(f"{name}: empty while the integration is off", _list("Anything"), parameters=_PAGING)
-            for name in ("deals", "calls", "chats")
+            for name in ("calls", "chats")
         },
         f"{api}/deliveries": _get(
             "What is on its way to UIS, with every attempt", _list("Delivery"),

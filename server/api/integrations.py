@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from server.accounts import store as accounts
 from server.accounts.lookup import Known
 from server.api.authorized import authorized
+from server.deals.settings import DealsIntegration
 from server.delivery import relay
 from server.delivery.outbox import JOBS_TOPIC
 from server.keys import BUS, POOL
@@ -27,10 +28,12 @@ class SwitchedOff(BaseModel):
 
 INTEGRATIONS: dict[str, type[BaseModel]] = {
     "leads": LeadsIntegration,
-    "deals": SwitchedOff,
+    "deals": DealsIntegration,
     "telephony": SwitchedOff,
     "texts": SwitchedOff,
 }
+#: What of an integration is on its way to UIS.
+DELIVERED: dict[str, relay.Kind] = {"leads": "lead", "deals": "deal"}
 
 
 @routes.get("/api/v1/integrations/{name:leads|deals|telephony|texts}")
@@ -55,11 +58,12 @@ async def save_integration(request: web.Request, known: Known) -> web.Response:
         raise Problem(409, "not_available", f"The integration «{name}» is not part of this version.")
     async with request.app[POOL].acquire() as conn, conn.transaction():
         await accounts.save_integration(conn, account_id, name, wanted.model_dump(mode="json"), now=now)
-        if isinstance(wanted, LeadsIntegration):
+        if isinstance(wanted, (LeadsIntegration, DealsIntegration)):
+            kind = DELIVERED[name]
             await (
-                relay.release(conn, account_id, "lead", now=now)
+                relay.release(conn, account_id, kind, now=now)
                 if wanted.enabled
-                else relay.hold_all(conn, account_id, "lead", "integration_off", "", now=now)
+                else relay.hold_all(conn, account_id, kind, "integration_off", "", now=now)
             )
     await request.app[BUS].publish(JOBS_TOPIC)
     return web.json_response(wanted.model_dump(mode="json"))

@@ -69,10 +69,12 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """Nothing can be delivered before a person acts; does not spend the attempts."""
+    """Nothing can be delivered before a person acts; does not spend the attempts. `scope`: nothing at all over this
+    connection, or nothing of this kind."""
 
     code: str
     detail: str
+    scope: Literal["connection", "kind"] = "connection"
 
 
 Result = Delivered | TryAgain | Refused | Held
@@ -209,6 +211,15 @@ async def settle(
             account_id, parcel.delivery_id, new_id(), now, following.outcome, code, detail[:2000],
         )  # fmt: skip
     metrics.DELIVERIES.labels(following.outcome).inc()
+
+
+async def put_off(conn: Conn, account_id: UUID, parcel: Parcel, until: datetime) -> None:
+    """Not to be sent before a moment: nothing was tried, and nothing counts as an attempt."""
+    await conn.execute(
+        "update delivery set state = 'waiting', next_attempt_at = $3, attempts = greatest(attempts - 1, 0), in_flight = $4"
+        " where account_id = $1 and delivery_id = $2 and state in ('waiting', 'retrying')",
+        account_id, parcel.delivery_id, until, parcel.uncertain,
+    )  # fmt: skip
 
 
 async def next_due(conn: Conn, account_id: UUID, kind: Kind) -> datetime | None:

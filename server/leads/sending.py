@@ -143,12 +143,17 @@ async def _send(
     return results
 
 
+def lead_key(booking_id: UUID) -> str:
+    """What the lead of a booking is called in the other system."""
+    return f"yclick-{booking_id}"
+
+
 def outgoing(row: Row, wanted: Mapping[str, Any], *, now: datetime) -> OutgoingLead | Refused:
     phone, email = row["client_phone"] or "", row["client_email"] or ""
     if not phone and not email:
         return Refused("no_contact", "у записи нет ни телефона, ни почты: загрузить обращение нельзя")
     return OutgoingLead(
-        ext_id=f"yclick-{row['booking_id']}", at=_moment(row, now), name=row["client_name"] or "", phone=phone,
+        ext_id=lead_key(row["booking_id"]), at=_moment(row, now), name=row["client_name"] or "", phone=phone,
         email=email, message=_message(row), session_id=wanted.get("session_id"),
         campaign_id=wanted.get("campaign_id"), source_id=wanted.get("source_id"), site_id=wanted.get("site_id"),
         wanted=dict(wanted),

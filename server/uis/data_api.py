@@ -355,7 +355,10 @@ class DataApi:
     async def ensure_contacts(
         self, wanted: Sequence[Contact], *, priority: Priority = Priority.WEBHOOK
     ) -> list[Outcome]:
-        """Makes contacts that are missing and updates those that differ. Never raises a vendor's error."""
+        """Makes contacts that are missing and updates those that differ. Never raises a vendor's error.
+
+        A contact that is there keeps its time of creation unless an earlier one is known.
+        """
         try:
             zone = await self.zone(priority=priority)
             known = await self.contacts([one.ext_id for one in wanted], priority=priority)
@@ -381,8 +384,9 @@ class DataApi:
             settled += await settle([(one,) for one in group], create)
         for one in once.values():
             if one.ext_id in known:
-                same = _same_contact(known[one.ext_id], one)
-                settled += [Settled((one,), "accepted")] if same else await settle([(one,)], update)
+                wish = _keeping_earlier(known[one.ext_id], one)
+                same = _same_contact(known[one.ext_id], wish)
+                settled += [Settled((one,), "accepted")] if same else await settle([(wish,)], update)
         return _outcomes(settled, [one.ext_id for one in wanted])
 
     # --- deals
@@ -416,13 +420,23 @@ class DataApi:
 
     async def deal_history(self, ext_id: str, *, priority: Priority = Priority.WEBHOOK) -> list[LoadedStep]:
         """The steps the vendor holds, oldest stage first; the vendor works loaded deals off with a delay."""
+        return (await self.deal_histories([ext_id], priority=priority)).get(ext_id, [])
+
+    async def deal_histories(
+        self, ext_ids: Sequence[str], *, priority: Priority = Priority.WEBHOOK
+    ) -> dict[str, list[LoadedStep]]:
+        """`deal_history` of many at once; a deal that does not show is missing."""
         zone = await self.zone(priority=priority)
-        params = {
-            "filter": mapping.any_of("ext_id", [ext_id]),
-            "sort": [{"field": "modified_stage_date_time", "order": "asc"}],
-        }
-        rows = await self._all("get.deals_history", params, priority)
-        return _sound(mapping.loaded_step_of(row, zone) for row in rows)
+        found: dict[str, list[LoadedStep]] = {}
+        for part in groups(dict.fromkeys(ext_ids), _LEAVES_MOST):
+            params = {
+                "filter": mapping.any_of("ext_id", part),
+                "sort": [{"field": "modified_stage_date_time", "order": "asc"}],
+            }
+            rows = await self._all("get.deals_history", params, priority)
+            for step in _sound(mapping.loaded_step_of(row, zone) for row in rows):
+                found.setdefault(step.ext_id, []).append(step)
+        return found
 
     async def deals_in_processing(self, *, priority: Priority = Priority.RECONCILE) -> int:
         data = (await self._rpc.call("get.deals_in_processing", {}, priority=priority)).get("data")
@@ -506,6 +520,11 @@ def _near(wanted: Iterable[tuple[datetime, str]]) -> list[list[tuple[datetime, s
             found.append([])
         found[-1].append(one)
     return found
+
+
+def _keeping_earlier(known: Contact, wanted: Contact) -> Contact:
+    earlier = known.created_at and wanted.created_at and known.created_at <= wanted.created_at
+    return replace(wanted, created_at=None) if earlier else wanted
 
 
 def _same_contact(known: Contact, wanted: Contact) -> bool:

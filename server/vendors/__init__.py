@@ -29,10 +29,12 @@ from server.uis.data_api import DataApi
 from server.uis.model import Access, Key, Login
 from server.uis.rpc import Memory
 from server.vendors.uis import LeadsOfUis, directory_of
+from server.vendors.uis_deals import DealsOfUis, Ensured
 from server.vendors.yclients import YCLIENTS, BookingsOfYclients
+from server.vendors.yclients_deals import RECORDS
 from server.yclients.client import Token, YclientsClient
 
-__all__ = ["YCLIENTS", "Vendors"]
+__all__ = ["RECORDS", "YCLIENTS", "Vendors"]
 _log = logger(__name__)
 _DIRECTORY_LIFE_S = 600.0
 NOT_CONNECTED = DirectoryAway("not_connected", ("UIS ещё не подключён.", "UIS is not connected yet."))
@@ -46,6 +48,7 @@ class Vendors:
         self._vault = vault
         self._egress = Egress(allow_private=settings.allow_private_egress, budgets=Budgets(pool))
         self._uis_memory: dict[UUID, Memory] = {}
+        self._deals_ensured: dict[UUID, Ensured] = {}
         self._directories: dict[UUID, tuple[float, Directory]] = {}
 
     async def close(self) -> None:
@@ -89,6 +92,10 @@ class Vendors:
     async def lead_desk(self, pool: Pool, account_id: UUID) -> LeadsOfUis | None:
         api = await self.uis(pool, account_id)
         return LeadsOfUis(api) if api else None
+
+    async def deal_desk(self, pool: Pool, account_id: UUID) -> DealsOfUis | None:
+        api = await self.uis(pool, account_id)
+        return DealsOfUis(api, self._deals_ensured.setdefault(account_id, Ensured())) if api else None
 
     async def authorize(self, account: str, login: str, password: str, uuid: str, code: str) -> Entered | CodeWanted:
         """`accounts.authorize.Authorize` at YCLIENTS."""

@@ -738,7 +738,7 @@ async def test_settings_larger_than_a_body_may_be_are_a_413(salon: Salon) -> Non
 
 
 async def test_integrations_of_a_later_version_can_only_be_off(salon: Salon) -> None:
-    for name in ("deals", "telephony", "texts"):
+    for name in ("telephony", "texts"):
         path = f"/api/v1/integrations/{name}"
         assert await salon.get(f"/integrations/{name}") == {"enabled": False}
         refused = await problem(salon.http, "PUT", path, 409, salon.token, json={"enabled": True})
