@@ -29,6 +29,7 @@ from server.keys import (
     INBOX,
     LOOKUP,
     POOL,
+    PROVE_UIS,
     SCRIPTS,
     SETTINGS,
     SPOOL,
@@ -131,7 +132,7 @@ def _resources(dsn: str, role: Role):  # type: ignore[no-untyped-def]
             spool = app[SPOOL] = Spool(settings.data_dir / "spool")
             worker = Worker(Parts(settings, pool, bus, vault, lookup, spool))
             app[HANDLERS], app[DIRECTORY] = worker.handlers, worker.read_directory
-            app[AUTHORIZE] = worker.authorize
+            app[AUTHORIZE], app[PROVE_UIS] = worker.authorize, worker.prove_uis
             if role != "worker":
                 inbox = app[INBOX] = InboxWriter(pool, spool)
                 collector = app[COLLECTOR] = Collector(pool, bus)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from server.accounts.lookup import Lookup
     from server.delivery.inbox import Handle, InboxWriter
     from server.delivery.spool import Spool
-    from server.leads.directory import ReadDirectory
+    from server.leads.directory import ProveUis, ReadDirectory
     from server.platform.bus import Bus
     from server.platform.postgres import Pool
     from server.platform.vault import Vault
@@ -32,6 +32,7 @@ SPOOL: web.AppKey[Spool] = web.AppKey("spool")
 INBOX: web.AppKey[InboxWriter] = web.AppKey("inbox")
 HANDLERS: web.AppKey[dict[str, Handle]] = web.AppKey("handlers")
 AUTHORIZE: web.AppKey[Authorize] = web.AppKey("authorize")
+PROVE_UIS: web.AppKey[ProveUis] = web.AppKey("prove_uis")
 DIRECTORY: web.AppKey[ReadDirectory] = web.AppKey("directory")
 COLLECTOR: web.AppKey[Collector] = web.AppKey("collector")
 SCRIPTS: web.AppKey[ScriptRenderer] = web.AppKey("scripts")

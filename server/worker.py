@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -205,6 +205,10 @@ class Worker:
     async def authorize(self, account: str, login: str, password: str, uuid: str, code: str) -> Entered | CodeWanted:
         """`accounts.authorize.Authorize`."""
         return await self._vendors.authorize(account, login, password, uuid, code)
+
+    async def prove_uis(self, account_id: UUID, secret: Mapping[str, str]) -> None:
+        """`leads.directory.ProveUis`."""
+        await self._vendors.prove_uis(account_id, secret)
 
     async def read_directory(self, account_id: UUID, fresh: bool) -> Directory:
         """`leads.directory.ReadDirectory`."""

@@ -15,7 +15,7 @@ from server.accounts.lookup import Known
 from server.api.authorized import authorized, not_found
 from server.bookings import store as booking_store
 from server.bookings.model import booking_status
-from server.delivery import inbox, ledger
+from server.delivery import inbox, ledger, relay
 from server.keys import HANDLERS, LOOKUP, POOL, SPOOL
 from server.leads import store as leads
 from server.leads.store import LeadFilter
@@ -335,6 +335,8 @@ async def health(request: web.Request, known: Known) -> web.Response:
         held = await inbox.count_quarantined(conn, account_id)
         hooks = await accounts.hook_tokens(conn, account_id)
         connection = await accounts.connection_row(conn, account_id, "yclients")
+        uis = await accounts.connection_row(conn, account_id, "uis")
+        on_the_way = await relay.counts(conn, account_id)
     troubles = []
     if held:
         troubles.append({"code": "quarantine", "count": held})
@@ -342,6 +344,11 @@ async def health(request: web.Request, known: Known) -> web.Response:
         troubles.append({"code": "ledger_difference", "count": sum(abs(line["difference"]) for line in doors.values())})
     if connection is not None and connection["state"] == "refused":
         troubles.append({"code": "yclients_refused", "count": 1})
+    if uis is not None and uis["state"] == "refused":
+        troubles.append({"code": "uis_refused", "count": 1})
+    for state in ("held", "failed"):
+        if on_the_way.get(state):
+            troubles.append({"code": f"deliveries_{state}", "count": on_the_way[state]})
     spooled = await asyncio.to_thread(request.app[SPOOL].waiting)
     if spooled:
         troubles.append({"code": "spool_waiting", "count": spooled})

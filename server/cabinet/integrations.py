@@ -15,9 +15,10 @@ from server.cabinet import words
 from server.cabinet.frame import PAGE, locale_of, private, render
 from server.delivery import relay
 from server.delivery.outbox import JOBS_TOPIC
-from server.keys import BUS, DIRECTORY, LOOKUP, POOL, SETTINGS, VAULT
+from server.keys import BUS, DIRECTORY, LOOKUP, POOL, PROVE_UIS, SETTINGS, VAULT
+from server.leads import store as leads
 from server.leads.directory import Directory, DirectoryAway
-from server.leads.settings import LeadsIntegration, read_settings
+from server.leads.settings import LeadsIntegration, Target, read_settings
 from server.platform import paging
 from server.platform.clock import utc_now
 from server.platform.web import Problem
@@ -47,7 +48,9 @@ async def _leads(
     account_id, base_url, locale = known.account.account_id, request.app[SETTINGS].base_url, locale_of(session, known)
     directory, trouble = await _directory(request, known, locale, fresh=False)
     async with request.app[POOL].acquire() as conn:
-        settings = read_settings(await store.integration_settings(conn, account_id, "leads"))
+        settings = said.pop("settings", None) or read_settings(
+            await store.integration_settings(conn, account_id, "leads")
+        )
         connection = await store.connection_row(conn, account_id, "uis")
         hooks = await flow.hook_urls(conn, request.app[VAULT], account_id, base_url)
         counts = await relay.counts(conn, account_id)
@@ -84,9 +87,10 @@ async def save_leads(request: web.Request, session: LoginSession, known: Known) 
                 "default": _target(form, "default"), "mobile_app": _target(form, "app"),
             }
         )  # fmt: skip
-    except ValidationError:
-        message = words.text("leads_incomplete", locale)
-        return await _leads(request, session, known, status=422, error=message)
+    except ValidationError as refusal:
+        lacks_site = any("needs its site" in item["msg"] for item in refusal.errors())
+        message = words.text("leads_lack_site" if lacks_site else "leads_incomplete", locale)
+        return await _leads(request, session, known, status=422, error=message, settings=_typed(form))
     async with request.app[POOL].acquire() as conn, conn.transaction():
         await store.save_integration(conn, account_id, "leads", wanted.model_dump(mode="json"), now=now)
         await (
@@ -96,6 +100,33 @@ async def save_leads(request: web.Request, session: LoginSession, known: Known) 
         )
     await request.app[BUS].publish(JOBS_TOPIC)
     return await _leads(request, session, known, saved=words.text("leads_saved", locale))
+
+
+def _typed(form: Any) -> LeadsIntegration:
+    """What was chosen, as it was chosen, to be shown again beside what is wrong with it."""
+
+    def target(name: str) -> Target:
+        fields = {
+            key: int(value) if value and value.lstrip("-").isdigit() else None
+            for key, value in _target(form, name).items()
+            if key != "entity"
+        }
+        return Target.model_construct(
+            **{
+                "campaign_id": None,
+                "source_id": None,
+                "site_id": None,
+                "entity": _target(form, name)["entity"],
+                **fields,
+            }
+        )
+
+    return LeadsIntegration.model_construct(
+        enabled=form.get("enabled") == "1",
+        correct=form.get("correct") == "1",
+        default=target("default"),
+        mobile_app=target("app"),
+    )
 
 
 def _target(form: Any, name: str) -> dict[str, Any]:
@@ -121,9 +152,28 @@ async def connect_uis(request: web.Request, session: LoginSession, known: Known)
     if not secret.get("access_token") and not (secret.get("login") and secret.get("password")):
         message = words.text("uis_nothing", locale_of(session, known))
         return await _leads(request, session, known, status=422, error=message)
+    # Proved before it is kept: a mistyped key must not replace one that works.
+    try:
+        await request.app[PROVE_UIS](known.account.account_id, secret)
+    except DirectoryAway as away:
+        return await _not_proved(request, session, known, secret, away)
     async with request.app[POOL].acquire() as conn:
         await flow.connect(conn, request.app[VAULT], known.account.account_id, "uis", "cabinet", secret)
     return await _prove(request, session, known, "uis_connected")
+
+
+async def _not_proved(
+    request: web.Request, session: LoginSession, known: Known, secret: dict[str, str], away: DirectoryAway
+) -> web.StreamResponse:
+    """Says why. Where nothing worked before, the key is kept: what is to be mended may be in UIS, not in the key."""
+    account_id, locale = known.account.account_id, locale_of(session, known)
+    async with request.app[POOL].acquire() as conn:
+        connection = await store.connection_row(conn, account_id, "uis")
+        if connection is None or connection["state"] != "active":
+            await flow.connect(
+                conn, request.app[VAULT], account_id, "uis", "cabinet", secret, state="refused", note=away.sentence[0]
+            )
+    return await _leads(request, session, known, status=422, error=away.sentence[1 if locale == "en" else 0])
 
 
 @routes.post("/integrations/uis/check")
@@ -165,11 +215,18 @@ async def deliveries_page(request: web.Request, session: LoginSession, known: Kn
         )  # fmt: skip
         shown = rows[:PAGE]
         attempts = await relay.attempts_of(conn, account_id, [row["delivery_id"] for row in shown])
-        heads = await bookings.heads(conn, account_id, [row["subject_id"] for row in shown])
+        subjects = [row["subject_id"] for row in shown]
+        heads, lead_ids = (
+            await bookings.heads(conn, account_id, subjects),
+            await leads.ids_of(conn, account_id, subjects),
+        )
     cursor = paging.write_cursor(shown[-1]["created_at"], shown[-1]["delivery_id"]) if len(rows) > PAGE else None
     context = {
         "rows": [
-            {**dict(row), "booking": heads.get(row["subject_id"]), "history": attempts.get(row["delivery_id"], [])}
+            {
+                **dict(row), "booking": heads.get(row["subject_id"]), "lead_id": lead_ids.get(row["subject_id"]),
+                "history": attempts.get(row["delivery_id"], []),
+            }
             for row in shown
         ],
         "cursor": cursor, "state": state, "states": STATES,

@@ -103,6 +103,11 @@ def change(field: str, value: Any, zone: str, currency: str, locale: str) -> str
     return str(value)
 
 
+def delivery_error(code: str, error: str | None, locale: str) -> str:
+    """Why a lead has not arrived: our words where we have them, else those that were noted."""
+    return words.text(f"de_{code}", locale) if f"de_{code}" in words.TEXTS else error or ""
+
+
 def pretty(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, indent=2, default=str)
 

@@ -110,23 +110,31 @@ def decide(result: Result, attempts: int, schedule_s: Sequence[float], *, now: d
 
 
 async def want(
-    conn: Conn, account_id: UUID, kind: Kind, subject_id: UUID, wanted: Mapping[str, Any], *, now: datetime, held: str
+    conn: Conn,
+    account_id: UUID,
+    kind: Kind,
+    subject_id: UUID,
+    wanted: Mapping[str, Any],
+    *,
+    now: datetime,
+    held: str,
+    why: str = "",
 ) -> bool:
     """A thing should stand there like this; answers whether anything is to be done.
 
     Asked again with the same wish nothing changes. A wish that differs from what was sent starts anew. `held`: a code
-    when nothing may be sent now (the integration is off, the connection is refused), else "".
+    when nothing may be sent now (the integration is off, the connection is refused), else ""; `why` is its sentence.
     """
     state = "held" if held and held != "off" else "off" if held else "waiting"
     row = await conn.fetchrow(
-        "insert into delivery as d (account_id, delivery_id, kind, subject_id, state, wanted, code, next_attempt_at,"
-        " created_at, updated_at) values ($1, $2, $3, $4, $5, $6, $7, $8, $8, $8)"
+        "insert into delivery as d (account_id, delivery_id, kind, subject_id, state, wanted, code, error, next_attempt_at,"
+        " created_at, updated_at) values ($1, $2, $3, $4, $5, $6, $7, nullif($9, ''), $8, $8, $8)"
         " on conflict (account_id, kind, subject_id) do update set wanted = excluded.wanted, state = excluded.state,"
-        " code = excluded.code, error = null, attempts = 0, next_attempt_at = excluded.next_attempt_at,"
+        " code = excluded.code, error = excluded.error, attempts = 0, next_attempt_at = excluded.next_attempt_at,"
         " updated_at = excluded.updated_at"
         " where d.wanted is distinct from excluded.wanted or (d.state in ('off', 'held') and excluded.state = 'waiting')"
         " returning d.state",
-        account_id, new_id(), kind, subject_id, state, dict(wanted), held, now,
+        account_id, new_id(), kind, subject_id, state, dict(wanted), held, now, why[:500],
     )  # fmt: skip
     if row is None or row["state"] != "waiting":
         return False

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -33,3 +33,5 @@ class DirectoryAway(Exception):
 
 #: Reads the lists of an account, remembered for some minutes; `fresh` asks anew. Raises `DirectoryAway`.
 ReadDirectory = Callable[[UUID, bool], Awaitable[Directory]]
+#: Whether these credentials open the account, before they are kept. Raises `DirectoryAway`.
+ProveUis = Callable[[UUID, Mapping[str, str]], Awaitable[None]]

@@ -57,8 +57,11 @@ def may_correct(
     allowed: bool,
     now: datetime,
 ) -> bool:
-    """Whether a lead that was sent is taken back and sent again with its better source: once, within a day."""
-    if dict(sent) == dict(wanted):
+    """Whether a lead that was sent is taken back and sent again: once, within a day, and only because its visit was found.
+
+    A change of the owner's settings is no reason: what stands there may have been worked on.
+    """
+    if "session_id" not in wanted or dict(sent) == dict(wanted):
         return False
     fresh = sent_at is None or now - sent_at <= CORRECTION_WINDOW
     return allowed and fresh and corrections < CORRECTIONS_MOST

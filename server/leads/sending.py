@@ -81,8 +81,12 @@ async def want(
     ):  # fmt: skip
         return False
     connection = await accounts.connection_row(conn, account_id, "uis")
-    held = "not_connected" if connection is None else "" if connection["state"] == "active" else "connection_refused"
-    return await relay.want(conn, account_id, "lead", booking["booking_id"], wanted, now=now, held=held)
+    held, why = "", ""
+    if connection is None:
+        held = "not_connected"
+    elif connection["state"] != "active":
+        held, why = "connection_refused", connection["state_note"]
+    return await relay.want(conn, account_id, "lead", booking["booking_id"], wanted, now=now, held=held, why=why)
 
 
 def wish(

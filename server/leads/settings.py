@@ -8,6 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from server.leads.model import Fallback, LeadSettings
 
+Lack = Literal["site"]
+
 
 class Target(BaseModel):
     """«Рекламная кампания/источник»: a campaign, or a source with a site."""
@@ -16,8 +18,15 @@ class Target(BaseModel):
 
     entity: Literal["source", "campaign"] = "source"
     campaign_id: int | None = Field(None, gt=0, lt=1 << 53)
-    source_id: int | None = Field(None, gt=0, lt=1 << 53)
+    source_id: int | None = Field(None, gt=-(1 << 31), lt=1 << 53, description="system sources have negative ids")
     site_id: int | None = Field(None, gt=0, lt=1 << 53)
+
+    @property
+    def lacks(self) -> Lack | None:
+        """What is missing of a choice that was begun; None when nothing or all of it is there."""
+        if self.entity == "source" and self.source_id is not None and self.site_id is None:
+            return "site"
+        return None
 
     def fallback(self) -> Fallback:
         if self.entity == "campaign":
@@ -41,6 +50,8 @@ class LeadsIntegration(BaseModel):
     def _complete(self) -> LeadsIntegration:
         if self.enabled and self.default.fallback() == Fallback():
             raise ValueError("choose a campaign, or a source and a site, for bookings without a session")
+        if self.default.lacks or self.mobile_app.lacks:
+            raise ValueError("a source needs its site")
         return self
 
     def settings(self) -> LeadSettings:

@@ -46,6 +46,7 @@ _JOURNAL = """
     select l.lead_id, b.created_at, l.updated_at, l.attribution_kind, l.campaign_id as to_campaign_id,
         l.source_id as to_source_id, l.uis_site_id as to_site_id, coalesce(d.state, 'off') as delivery_state,
         d.vendor_id as uis_id, coalesce(d.attempts, 0) as delivery_attempts, d.error as last_error, d.next_attempt_at,
+        coalesce(d.code, '') as delivery_code,
         b.booking_id, b.company_id, b.record_id, b.online, b.origin, b.origin_facts, b.starts_at, b.services, b.amount, b.currency,
         b.client_name, b.client_phone, b.client_phone_raw, b.client_email, b.attendance, b.deleted, b.staff_name,
         b.received_at, b.changed_at, b.comment, b.created_at as booked_at, b.created_known,
@@ -118,6 +119,15 @@ async def lead_by_id(conn: Conn, account_id: UUID, lead_id: UUID) -> Row | None:
 
 async def lead_of_booking(conn: Conn, account_id: UUID, booking_id: UUID) -> Row | None:
     return await conn.fetchrow(_JOURNAL + " where b.account_id = $1 and b.booking_id = $2", account_id, booking_id)
+
+
+async def ids_of(conn: Conn, account_id: UUID, booking_ids: Sequence[UUID]) -> dict[UUID, UUID]:
+    """Booking → its lead."""
+    rows = await conn.fetch(
+        "select booking_id, lead_id from lead where account_id = $1 and booking_id = any($2)",
+        account_id, list(booking_ids),
+    )  # fmt: skip
+    return {row["booking_id"]: row["lead_id"] for row in rows}
 
 
 async def leads_to_send(conn: Conn, account_id: UUID, booking_ids: Sequence[UUID]) -> list[Row]:

@@ -70,12 +70,17 @@ class Vendors:
         """The Data API with this account's key or login; None when it is not connected."""
         async with pool.acquire() as conn:
             secret = await accounts.credentials(conn, self._vault, account_id, "uis")
-        if secret is None:
-            return None
+        return self._data_api(account_id, secret, self._uis_memory.setdefault(account_id, Memory())) if secret else None
+
+    def _data_api(self, account_id: UUID, secret: Mapping[str, str], memory: Memory) -> DataApi:
         return DataApi(
             self._egress, base_url=self._settings.uis_data_api_url.rstrip("/").removesuffix("/v2.0"),
-            access=_uis_access(secret), account=str(account_id), memory=self._uis_memory.setdefault(account_id, Memory()),
+            access=_uis_access(secret), account=str(account_id), memory=memory,
         )  # fmt: skip
+
+    async def prove_uis(self, account_id: UUID, secret: Mapping[str, str]) -> None:
+        """Raises `DirectoryAway` when these credentials do not open the account's lists."""
+        await directory_of(self._data_api(account_id, secret, Memory()))
 
     async def directory(self, pool: Pool, account_id: UUID, *, fresh: bool) -> Directory:
         """The account's lists, remembered for ten minutes. Raises `DirectoryAway`."""

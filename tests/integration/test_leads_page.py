@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from e2e.stand.uis.app import RunningUis, start_uis
 from server.app import build
 from server.settings import Settings
 from tests.conftest import eventually, make_salon
-from tests.factories import webhook
+from tests.factories import MOSCOW, webhook
 from tests.integration.test_cabinet import Owner, browser
 
 KEY = "stand-key-0123456789"
@@ -75,6 +76,70 @@ async def test_switching_on_without_a_choice_says_what_is_missing(owner: Owner) 
     assert "выберите рекламную кампанию" in await owner.send(
         "/integrations/leads", status=422, enabled="1", default_entity="source"
     )
+
+
+async def test_a_mistyped_key_does_not_replace_one_that_works(owner: Owner, uis: RunningUis) -> None:
+    await owner.send("/integrations/uis", access_token=KEY)
+    await owner.send("/integrations/uis", status=422, access_token="stand-key-wrong-000000")
+    assert "Подключён" in await owner.page("/integrations/leads")
+
+
+async def test_a_source_needs_its_site_and_the_choice_is_kept_on_the_page(owner: Owner) -> None:
+    await owner.send("/integrations/uis", access_token=KEY)
+    page = await owner.send(
+        "/integrations/leads", status=422, enabled="1", default_entity="source", default_source_id="-2"
+    )
+    assert "нужен и сайт" in page
+    assert '<option value="-2" selected>' in page
+    saved = await owner.send(
+        "/integrations/leads", enabled="1", default_entity="source", default_source_id="-2", default_site_id="43525"
+    )
+    assert "Сохранено" in saved
+
+
+async def test_a_change_of_settings_leaves_what_was_sent_alone(owner: Owner, uis: RunningUis) -> None:
+    await owner.send("/integrations/uis", access_token=KEY)
+    choice: dict[str, Any] = {"enabled": "1", "correct": "1", "default_entity": "source", "default_site_id": "43525"}
+    await owner.send("/integrations/leads", **choice, default_source_id="8")
+    await owner.salon.webhook(webhook(902))
+
+    async def arrived() -> bool:
+        return len(uis.uis.messages) == 1
+
+    await eventually(arrived)
+    first = set(uis.uis.messages)
+    await owner.send("/integrations/leads", **choice, default_source_id="-2")
+    await owner.salon.webhook(webhook(902, status="update", attendance=1, changed=datetime.now(MOSCOW)))
+
+    async def changed() -> bool:
+        return (await owner.salon.get("/bookings", record_id="902"))["data"][0]["attendance"] == 1
+
+    await eventually(changed)
+    assert set(uis.uis.messages) == first
+
+
+async def test_what_does_not_reach_uis_is_said_on_every_page(owner: Owner, uis: RunningUis) -> None:
+    assert "Пока ничего не приходило" in await owner.page("/leads")
+    await owner.send("/integrations/uis", access_token=KEY)
+    await owner.send(
+        "/integrations/leads", enabled="1", default_entity="source", default_source_id="8", default_site_id="43525"
+    )
+    uis.uis.keys[KEY] = "expired"
+    await owner.salon.webhook(webhook(903))
+
+    async def said() -> bool:
+        return "не отправлено в UIS: 1" in await owner.page("/bookings")
+
+    await eventually(said)
+    assert "Срок ключа UIS" in await owner.page("/deliveries")
+    health = await owner.salon.get("/health")
+    assert {"uis_refused", "deliveries_held"} <= {one["code"] for one in health["troubles"]}
+    await owner.salon.webhook(webhook(904))
+
+    async def reason_for_the_next() -> bool:
+        return (await owner.page("/deliveries")).count("Срок ключа UIS") >= 2
+
+    await eventually(reason_for_the_next)
 
 
 async def test_the_key_is_on_no_page(owner: Owner) -> None:

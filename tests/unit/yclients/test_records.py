@@ -251,7 +251,7 @@ def test_the_sum_of_many_huge_lines_still_fits_where_it_is_kept(sign: int) -> No
 
 def test_a_record_the_api_shows_is_there() -> None:
     shown = record_facts({}, company_id=1, record_id=2, status="read", timezone=ZoneInfo("Europe/Moscow"))
-    assert (shown.deleted, shown.present) == (False, {"deleted"})
+    assert (shown.deleted, shown.present) == (False, frozenset({"deleted"}))
 
 
 def test_the_other_name_of_a_field_stands_in_for_one_that_is_missing() -> None:
