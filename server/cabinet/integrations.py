@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from aiohttp import web
 from pydantic import ValidationError
@@ -21,6 +23,7 @@ from server.leads.directory import Directory, DirectoryAway
 from server.leads.settings import LeadsIntegration, Target, read_settings
 from server.platform import paging
 from server.platform.clock import utc_now
+from server.platform.postgres import Conn
 from server.platform.web import Problem
 
 routes = web.RouteTableDef()
@@ -53,7 +56,7 @@ async def _leads(
         )
         connection = await store.connection_row(conn, account_id, "uis")
         hooks = await flow.hook_urls(conn, request.app[VAULT], account_id, base_url)
-        counts = await relay.counts(conn, account_id)
+        counts = await relay.counts(conn, account_id, "lead")
     if connection is not None and connection["state"] == "refused":
         trouble = connection["state_note"]
     done = said.pop("done", "")
@@ -194,10 +197,17 @@ async def _prove(request: web.Request, session: LoginSession, known: Known, done
             await store.mark_connection(conn, account_id, "uis", "refused", trouble)
         else:
             await relay.release(conn, account_id, "lead", now=now)
+            await _release_deals(conn, account_id, now=now)
     if trouble:
         return await _leads(request, session, known, status=422)
     await request.app[BUS].publish(JOBS_TOPIC)
     raise web.HTTPFound(f"/integrations/leads?done={done}")
+
+
+async def _release_deals(conn: Conn, account_id: UUID, *, now: datetime) -> None:
+    """Deals go on with leads, where they are switched on."""
+    if await store.integration_enabled_at(conn, account_id, "deals") is not None:
+        await relay.release(conn, account_id, "deal", now=now)
 
 
 # --- deliveries

@@ -97,9 +97,11 @@ async def refresh(conn: Conn, account_id: UUID, booking_id: UUID, records: Recor
 
     Every booking that was told of since the integration was switched on, whoever made it; from then on it is followed.
     """
-    integration = read_settings(await accounts.integration_settings(conn, account_id, "deals"))
-    enabled_at = await accounts.integration_enabled_at(conn, account_id, "deals")
-    if not integration.enabled or enabled_at is None:
+    stored = await accounts.integration_settings(conn, account_id, "deals")
+    if not stored or not stored.get("enabled"):
+        return False
+    integration, enabled_at = read_settings(stored), await accounts.integration_enabled_at(conn, account_id, "deals")
+    if enabled_at is None:
         return False
     row = (await store.bookings(conn, account_id, [booking_id])).get(booking_id)
     if row is None:

@@ -282,9 +282,20 @@ async def attempts_of(conn: Conn, account_id: UUID, delivery_ids: Sequence[UUID]
     return found
 
 
-async def counts(conn: Conn, account_id: UUID) -> dict[str, int]:
+async def counts(conn: Conn, account_id: UUID, kind: Kind | None = None) -> dict[str, int]:
     """State → how many: `due = delivered + waiting + retrying + held + failed`."""
     rows = await conn.fetch(
-        "select state, count(*) as number from delivery where account_id = $1 group by state", account_id
-    )
+        "select state, count(*) as number from delivery where account_id = $1 and ($2::text is null or kind = $2)"
+        " group by state",
+        account_id, kind,
+    )  # fmt: skip
     return {row["state"]: row["number"] for row in rows}
+
+
+async def why_held(conn: Conn, account_id: UUID, kind: Kind) -> str:
+    """What a person must mend before this kind goes on; empty where nothing is held for a reason that was told."""
+    told: str | None = await conn.fetchval(
+        "select error from delivery where account_id = $1 and kind = $2 and state = 'held' and error <> '' limit 1",
+        account_id, kind,
+    )  # fmt: skip
+    return told or ""

@@ -15,7 +15,7 @@ from jinja2 import nodes
 
 from server.bookings.flow import SHOWN
 from server.bookings.model import RANK, BookingStatus
-from server.cabinet import access, intake, integrations, words, yclients_page
+from server.cabinet import access, deals_page, intake, integrations, words, yclients_page
 from server.matching import words as engine
 from server.matching.model import Method
 from server.tracking.model import KINDS
@@ -170,6 +170,8 @@ def test_a_text_gets_all_the_facts_it_asks_for() -> None:
         *intake.DONE,
         *access.DONE,
         *integrations.DONE,
+        *deals_page.DONE,
+        *(f"deals_bad{part}" for part in ("", "_title", "_funnel", "_fields")),
         *yclients_page.DONE,
         *(f"yc_{code}" for code in ("nothing", "wrong", "partner", "away")),
         "bad_months",
