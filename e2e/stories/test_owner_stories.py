@@ -132,3 +132,33 @@ def test_keyboard_reaches_the_journal_and_its_rows(cabinet: Page, world: World) 
             break
     cabinet.keyboard.press("Enter")
     expect(cabinet.get_by_text("Почему такой источник")).to_be_visible()
+
+
+def test_long_words_never_make_a_page_wider_than_the_window(
+    cabinet: Page, visitors: Any, world: World, shots: Path
+) -> None:
+    campaign, name = "осенняя_распродажа_" * 16, "Константинопольская-Преображенская" + "Ы" * 60
+    person = visitors()
+    person.visit(f"/?utm_source={'источник' * 12}&utm_medium=cpc&utm_campaign={campaign}").get_by_test_id(
+        "hero"
+    ).click()
+    book(person.panel(), name=name)
+    lead = world.lead(world.last_record(), level="L0")
+    assert post(world.account["webhooks"]["yclients"], b'{"torn": ') == 200
+    pages = (
+        "leads", f"leads/{lead['id']}", "visits", f"visits/{lead['visit']['id']}", "bookings", "intake", "install",
+        "access", "integrations/yclients", "api/docs", "no/such/page",
+    )  # fmt: skip
+    for width in (1280, 800, 768, 390, 320):
+        cabinet.set_viewport_size({"width": width, "height": 860})
+        for path in pages:
+            cabinet.goto(f"{world.server.base}/{path}")
+            if path in ("leads", "bookings", "visits"):
+                expect(cabinet.locator("tbody tr").first).to_contain_text("осенняя_распродажа_осенняя")
+            found = cabinet.evaluate("document.documentElement.scrollWidth")
+            cabinet.screenshot(path=shots / f"{path.split('/')[0]}-{path.count('/')}-{width}.png", full_page=True)
+            assert found <= width, f"{path} is {found} wide in a window of {width}"
+    cabinet.set_viewport_size({"width": 1280, "height": 860})
+    cabinet.goto(f"{world.server.base}/visits")
+    address = cabinet.locator("tbody tr").first.locator("td").nth(2).locator("div")
+    assert address.evaluate("node => node.clientWidth") > 150

@@ -465,8 +465,10 @@ async def page(_: web.Request) -> web.Response:
         for method, operation in operations.items():
             query = ", ".join(item["name"] for item in operation.get("parameters", []))
             parts.append(
-                f"<tr><td><code>{method.upper()}</code></td><td><code>{html.escape(path)}</code></td>"
-                f"<td>{html.escape(operation['summary'])}</td><td>{html.escape(query)}</td></tr>"
+                f'<tr><td data-name="Method"><code>{method.upper()}</code></td>'
+                f'<td data-name="Path"><code class="break">{html.escape(path)}</code></td>'
+                f'<td data-name="What">{html.escape(operation["summary"])}</td>'
+                f'<td data-name="Parameters">{html.escape(query)}</td></tr>'
             )
     text = (
         '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>yclick API</title>'
@@ -474,7 +476,7 @@ async def page(_: web.Request) -> web.Response:
         '<link rel="stylesheet" href="/static/cabinet.css"></head><body class="page"><main>'
         "<h1>yclick API</h1><p>Send <code>Authorization: Bearer API_TOKEN</code>. The whole description: "
         '<a href="/api/v1/openapi.json">openapi.json</a> (OpenAPI 3.1).</p>'
-        "<table><thead><tr><th></th><th>Path</th><th>What</th><th>Parameters</th></tr></thead><tbody>"
+        '<table class="cards"><thead><tr><th></th><th>Path</th><th>What</th><th>Parameters</th></tr></thead><tbody>'
         + "".join(parts)
         + "</tbody></table></main></body></html>"
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from urllib.parse import quote
 
 from aiohttp import web
 
@@ -22,15 +23,24 @@ routes = web.RouteTableDef()
 _logins = Limiter(limit=20, window_s=60)
 
 
-def _login_page(request: web.Request, *, message: str = "", status: int = 200) -> web.StreamResponse:
+def _login_page(
+    request: web.Request, *, message: str = "", status: int = 200, email: str = "", wanted: str | None = None
+) -> web.StreamResponse:
+    """`wanted`: where to go afterwards; the switch of the language keeps it."""
+    path = _own_path(request.query.get("next", "") if wanted is None else wanted)
     return outside_page(
-        request, "login.html", status=status, message=message, next=_own_path(request.query.get("next", ""))
-    )
+        request, "login.html", status=status, message=message, next=path, email=email,
+        here="/login" if path == _HOME else f"/login?next={quote(path, safe='')}",
+    )  # fmt: skip
+
+
+_HOME = "/leads"
+_OWN_PATH = re.compile(r"/(?![/\\])[\w/-]{0,200}(?:\?[\w/?&=%.+~:@,;!$'()*-]{0,2000})?", re.ASCII)
 
 
 def _own_path(text: str) -> str:
-    """Where to go after the login: a path of ours, never another site (`//evil`, `/\\evil`)."""
-    return text if re.fullmatch(r"/(?![/\\])[\w/-]{0,200}", text, re.ASCII) else "/leads"
+    """Where to go after the login: a path of ours with its query, never another site (`//evil`, `/\\evil`)."""
+    return text if _OWN_PATH.fullmatch(text) else _HOME
 
 
 @routes.get("/login")
@@ -43,22 +53,23 @@ async def login(request: web.Request) -> web.StreamResponse:
     form = await request.post()
     locale = locale_before_login(request)
     address = request.app[ADDRESS].of(request)
+    email, wanted = str(form.get("email", ""))[:320], str(form.get("next", ""))
     try:
         if pause_s := _logins.retry_after(address, address):
             raise flow.TooManyAttempts(pause_s)
         token = await flow.log_in(
-            request.app[POOL], str(form.get("email", "")), str(form.get("password", ""))[:1000], now=utc_now(),
+            request.app[POOL], email, str(form.get("password", ""))[:1000], now=utc_now(),
             user_agent=request.headers.get("User-Agent", ""),
         )  # fmt: skip
     except flow.TooManyAttempts as error:
-        response = _login_page(
-            request, message=words.text("login_pause", locale, seconds=error.retry_after_s), status=429
-        )
+        message = words.text("login_pause", locale, seconds=error.retry_after_s)
+        response = _login_page(request, message=message, status=429, email=email, wanted=wanted)
         response.headers["Retry-After"] = str(error.retry_after_s)
         return response
     if token is None:
-        return _login_page(request, message=words.text("login_wrong", locale), status=401)
-    redirect = web.HTTPFound(_own_path(str(form.get("next", ""))))
+        message = words.text("login_wrong", locale)
+        return _login_page(request, message=message, status=401, email=email, wanted=wanted)
+    redirect = web.HTTPFound(_own_path(wanted))
     set_session(request, redirect, token)
     raise redirect
 
@@ -72,7 +83,7 @@ async def login_by_link(request: web.Request) -> web.StreamResponse:
         )
     if token is None:
         return _login_page(request, message=words.text("link_spent", locale_before_login(request)), status=410)
-    redirect = web.HTTPFound("/leads")
+    redirect = web.HTTPFound(_HOME)
     set_session(request, redirect, token)
     raise redirect
 
@@ -115,15 +126,18 @@ DONE = ("access_saved", "sessions_ended")
 
 
 async def _access(
-    request: web.Request, session: LoginSession, known: Known, *, done: str = "", error: str = "", status: int = 200
-) -> web.StreamResponse:
+    request: web.Request, session: LoginSession, known: Known, *, done: str = "", error: str = "",
+    email: str | None = None, status: int = 200,
+) -> web.StreamResponse:  # fmt: skip
+    """`email`: what was typed into a form that was refused."""
     person = session.person
     async with request.app[POOL].acquire() as conn:
         sessions = await store.sessions_of(conn, person.account_id, person.person_id, utc_now())
         has_password = await store.password_hash(conn, person.account_id, person.person_id) is not None
     locale = locale_of(session, known)
     context = {
-        "done": words.text(done, locale) if done in DONE else "", "error": error, "email": person.email, "has_password": has_password,
+        "done": words.text(done, locale) if done in DONE else "", "error": error,
+        "email": person.email if email is None else email, "has_password": has_password,
         "sessions": [
             {
                 **dict(row), "device": device_of(row["user_agent"]), "browser": browser_family(row["user_agent"]),
@@ -142,17 +156,18 @@ async def _access(
 async def save_access(request: web.Request, session: LoginSession, known: Known) -> web.StreamResponse:
     """A new e-mail or password. Whoever holds the session alone cannot take the account: the old password is asked."""
     form = await request.post()
+    email = str(form.get("email", ""))[:320]
     try:
         await flow.change_access(
-            request.app[POOL], session, email=str(form.get("email", "")), password=str(form.get("password", "")),
+            request.app[POOL], session, email=email, password=str(form.get("password", "")),
             old_password=str(form.get("old_password", ""))[:1000], now=utc_now(),
         )  # fmt: skip
     except flow.BadAccess as refusal:
         message = words.text(f"access_{refusal.code}", locale_of(session, known))
-        return await _access(request, session, known, error=message, status=422)
+        return await _access(request, session, known, error=message, email=email, status=422)
     except flow.TooManyAttempts as pause:
         message = words.text("login_pause", locale_of(session, known), seconds=pause.retry_after_s)
-        return await _access(request, session, known, error=message, status=429)
+        return await _access(request, session, known, error=message, email=email, status=429)
     raise web.HTTPFound("/access?done=access_saved")
 
 

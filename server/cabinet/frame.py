@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from functools import wraps
 from typing import Any
+from urllib.parse import quote
 
 import aiohttp_jinja2
 from aiohttp import web
@@ -18,11 +19,14 @@ from server.delivery import inbox, ledger, relay
 from server.keys import LOOKUP, POOL
 from server.leads import store as leads
 from server.platform.clock import utc_now
+from server.platform.postgres import DATABASE_AWAY
 from server.platform.web import Problem
 
 #: Rows of one page of a journal.
 PAGE = 50
 LOCALE_COOKIE = "yclick_lang"
+#: Where a request keeps who made it, for the page that tells of a refusal.
+_ASKED = web.RequestKey("_ASKED", tuple[LoginSession, Known])
 Page = Callable[[web.Request, LoginSession, Known], Awaitable[web.StreamResponse]]
 
 
@@ -44,8 +48,9 @@ def private(handler: Page) -> Callable[[web.Request], Awaitable[web.StreamRespon
         known = await request.app[LOOKUP].known(session.person.account_id) if session else None
         if session is None or known is None:
             if request.method == "GET":
-                raise web.HTTPFound(f"/login?next={request.path}")
+                raise web.HTTPFound(f"/login?next={quote(request.path_qs, safe='')}")
             raise Problem(401, "not_authenticated", "Log in first.")
+        request[_ASKED] = (session, known)
         response = await handler(request, session, known)
         response.headers["Cache-Control"] = "no-store"
         return response
@@ -58,7 +63,8 @@ async def render(
 ) -> web.StreamResponse:
     full = {
         "locale": locale_of(session, known), "zone": known.zone.key, "session": session, "account": known.account,
-        "path": request.path, "health": await _health(request, known), **context,
+        "path": request.path, "here": here(request), "branch_count": len(known.branches),
+        "health": await _health(request, known), **context,
     }  # fmt: skip
     return aiohttp_jinja2.render_template(template, request, full)
 
@@ -77,19 +83,70 @@ async def _health(request: web.Request, known: Known) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def outside_page(request: web.Request, template: str, *, status: int = 200, **context: Any) -> web.StreamResponse:
+def here(request: web.Request) -> str:
+    """The address that shows this page again, for the switch of the language: a form's answer has none of its own."""
+    if request.method == "GET":
+        return request.path_qs
+    path, pages = request.path, {route.resource.canonical for route in request.app.router.routes()
+        if route.method == "GET" and route.resource is not None}  # fmt: skip
+    while path.count("/") > 1 and path not in pages:
+        path = path.rpartition("/")[0]
+    return path
+
+
+def outside_page(
+    request: web.Request, template: str, *, status: int = 200, here: str = "/login", **context: Any
+) -> web.StreamResponse:
     """A page for somebody who is not logged in."""
-    full = {"locale": locale_before_login(request), "session": None, "account": None, **context}
+    full = {"locale": locale_before_login(request), "session": None, "account": None, "here": here, **context}
     response = aiohttp_jinja2.render_template(template, request, full)
     response.set_status(status)
     response.headers["Cache-Control"] = "no-store"
     return response
 
 
-def error_page(request: web.Request, problem: Problem) -> web.StreamResponse:
-    """What happened and what to do next, in the visitor's language."""
-    code = {"not_found": "err_not_found", "unavailable": "err_unavailable"}.get(problem.code, "err_other")
-    message = words.text(code, locale_before_login(request))
-    response = outside_page(request, "error.html", status=problem.status, message=message)
+#: What is said of a refusal; of any other, `err_other`.
+_ERRORS = {
+    "not_found": "err_not_found",
+    "method_not_allowed": "err_not_found",
+    "unavailable": "err_unavailable",
+    "not_authenticated": "err_not_authenticated",
+}
+
+
+async def error_page(request: web.Request, problem: Problem) -> web.StreamResponse:
+    """What happened and what to do next, in the reader's language; with the menu for somebody who is logged in."""
+    code = _ERRORS.get(problem.code, "err_other")
+    response = await _error_inside(request, code, problem.status) if problem.status < 500 else None
+    if response is None:
+        message = words.text(code, locale_before_login(request))
+        response = outside_page(
+            request, "error.html", status=problem.status, message=message, to_login=problem.status == 401,
+            login_next=here(request),
+        )  # fmt: skip
     response.headers.update(problem.headers)
     return response
+
+
+async def _error_inside(request: web.Request, code: str, status: int) -> web.StreamResponse | None:
+    """The page for somebody who is logged in; None for others, also when the database cannot say."""
+    try:
+        asked = await _who_asked(request)
+        if asked is None:
+            return None
+        message = words.text(code, locale_of(*asked))
+        response = await render(request, "error.html", *asked, {"message": message, "to_login": False})
+    except DATABASE_AWAY:
+        return None
+    response.set_status(status)
+    response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+async def _who_asked(request: web.Request) -> tuple[LoginSession, Known] | None:
+    """Who is logged in, as the page found them or by the cookie."""
+    if _ASKED in request:
+        return request[_ASKED]
+    session = await current_session(request)
+    known = await request.app[LOOKUP].known(session.person.account_id) if session else None
+    return (session, known) if session and known else None

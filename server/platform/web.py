@@ -76,7 +76,7 @@ def route_name(request: web.Request) -> str:
     return resource.canonical if resource else "unmatched"
 
 
-ErrorPage = Callable[[web.Request, Problem], web.StreamResponse]
+ErrorPage = Callable[[web.Request, Problem], Awaitable[web.StreamResponse]]
 
 
 def edge(error_page: ErrorPage) -> Any:
@@ -92,19 +92,19 @@ def edge(error_page: ErrorPage) -> Any:
         try:
             response = await handler(request)
         except Problem as problem:
-            response = _refuse(request, problem, error_page)
+            response = await _refuse(request, problem, error_page)
         except web.HTTPRedirection as away:
             response = redirect = away
         except web.HTTPException as error:
-            response = _refuse(request, _from_http(error), error_page)
+            response = await _refuse(request, _from_http(error), error_page)
         except DATABASE_AWAY as error:
             _log.warning("database.away", route=route_name(request), error=type(error).__name__)
-            response = _refuse(request, unavailable(), error_page)
+            response = await _refuse(request, unavailable(), error_page)
         except ConnectionResetError:
             raise  # the client went away in the middle of its body
         except Exception:
             _log.exception("request.failed", route=route_name(request), method=request.method)
-            response = _refuse(
+            response = await _refuse(
                 request,
                 Problem(500, "internal", "Something broke on our side; it is in the log."),
                 error_page,
@@ -128,10 +128,10 @@ def _from_http(error: web.HTTPException) -> Problem:
     return Problem(error.status, code, detail, headers=headers)
 
 
-def _refuse(request: web.Request, problem: Problem, error_page: ErrorPage) -> web.StreamResponse:
+async def _refuse(request: web.Request, problem: Problem, error_page: ErrorPage) -> web.StreamResponse:
     wants_page = request.method in ("GET", "POST") and "text/html" in request.headers.get("Accept", "")
     if wants_page and not _lies_under(request.path, ("/api/", "/hooks/", "/c")):
-        return error_page(request, problem)
+        return await error_page(request, problem)
     return problem_response(problem)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -214,3 +215,70 @@ async def test_a_neighbours_login_does_not_wipe_out_guesses(
 async def test_an_origin_that_is_no_address_is_refused(salon: Salon) -> None:
     async with salon.http.post("/login", data={}, headers={"Origin": "http://["}) as answer:
         assert answer.status == 403
+
+
+# --- the language, errors, coming back
+
+
+async def test_the_language_keeps_the_page_and_its_query(owner: Owner) -> None:
+    page = await owner.page("/leads?q=%D0%9C%D0%B0%D1%80%D0%B8%D1%8F&level=none")
+    assert 'name="next" value="/leads?q=%D0%9C%D0%B0%D1%80%D0%B8%D1%8F&amp;level=none"' in page
+    kept = await owner.send("/language", locale="en", next="/leads?q=%D0%9C%D0%B0%D1%80%D0%B8%D1%8F&level=none")
+    assert "Leads and goals" in kept
+    assert 'value="Мария"' in kept
+
+
+@pytest.mark.parametrize("path", ["/install/branches", "/access", "/intake/0/replay", "/integrations/yclients/code"])
+async def test_the_language_of_an_answered_form_leads_to_a_page(owner: Owner, path: str) -> None:
+    async with owner.session.post(
+        owner.salon.http.make_url(path), data={"company_id": "x"}, headers={"Accept": "text/html"}
+    ) as answer:
+        told = await answer.text()
+    (there,) = re.findall(r'name="next" value="([^"]+)"', told)
+    assert path.startswith(there)
+    assert "Установка" in await owner.page(there)
+
+
+async def test_login_comes_back_to_the_page_with_its_query(owner: Owner, stranger: Owner) -> None:
+    await owner.send("/access", email="olga@salon.example", password=PASSWORD)
+    page = await stranger.page("/intake?state=kept")
+    assert 'value="/intake?state=kept"' in page
+    assert 'value="/login?next=%2Fintake%3Fstate%3Dkept"' in page  # the switch of the language
+    wrong = await stranger.send(
+        "/login", status=401, email="olga@salon.example", password="wrong password", next="/intake?state=kept"
+    )
+    assert 'value="olga@salon.example"' in wrong
+    assert 'value="/intake?state=kept"' in wrong
+    entered = await stranger.send("/login", email="olga@salon.example", password=PASSWORD, next="/intake?state=kept")
+    assert "/intake?state=kept#letters" in entered
+    assert "aria-current" in entered
+
+
+@pytest.mark.parametrize(
+    "next_", ["//evil.test", "/\\evil.test", "https://evil.test/", "/a\r\nX: y", "/leads?a=\nb", "javascript:alert(1)"]
+)
+async def test_login_never_leads_to_another_site(owner: Owner, stranger: Owner, next_: str) -> None:
+    await owner.send("/access", email="olga@salon.example", password=PASSWORD)
+    fields = {"email": "olga@salon.example", "password": PASSWORD, "next": next_}
+    url = owner.salon.http.make_url("/login")
+    async with stranger.session.post(url, data=fields, allow_redirects=False) as answer:
+        assert (answer.status, answer.headers["Location"]) == (302, "/leads")
+
+
+async def test_an_error_has_the_menu_for_those_who_are_logged_in(owner: Owner, stranger: Owner) -> None:
+    html = {"Accept": "text/html"}
+    for path in ("/no/such/page", "/leads/0190f0a0-0000-7000-8000-000000000000"):
+        async with owner.session.get(owner.salon.http.make_url(path), headers=html) as answer:
+            told = await answer.text()
+            assert answer.status == 404
+        assert "Здесь ничего нет" in told
+        assert 'href="/intake"' in told
+    async with stranger.session.post(owner.salon.http.make_url("/install/branches"), headers=html) as answer:
+        told = await answer.text()
+        assert answer.status == 401
+    assert "Войти снова" in told
+    assert 'href="/login?next=/install"' in told
+
+
+async def test_a_refused_access_keeps_what_was_typed(owner: Owner) -> None:
+    assert 'value="olga@nowhere"' in await owner.send("/access", status=422, email="olga@nowhere", password=PASSWORD)
