@@ -86,6 +86,7 @@ async def _seed(settings: Settings, dsn: str, stand_port: int) -> dict[str, Any]
             await flow.connect(conn, vault, owner.account_id, "uis", "demo", {"access_token": UIS_KEY})
             if await store.integration_settings(conn, owner.account_id, "leads") is None:
                 await store.save_integration(conn, owner.account_id, "leads", LEADS, now=utc_now())
+                await store.save_integration(conn, owner.account_id, "deals", {"enabled": True}, now=utc_now())
     finally:
         await pool.close()
     return account

@@ -113,8 +113,13 @@ async def refresh(conn: Conn, account_id: UUID, booking_id: UUID, records: Recor
     deal, funnel = build(row, told, records, integration, communication=None)
     await store.save(conn, account_id, booking_id, _kept(deal, funnel, integration, row["locale"]), now=now)
     connection = await accounts.connection_row(conn, account_id, "uis")
-    held = "not_connected" if connection is None else "" if connection["state"] == "active" else "connection_refused"
-    return await relay.want(conn, account_id, "deal", booking_id, wish(deal, row["lead_vendor_id"]), now=now, held=held)
+    held, why = "", ""
+    if connection is None:
+        held = "not_connected"
+    elif connection["state"] != "active":
+        held, why = "connection_refused", connection["state_note"]
+    wanted = wish(deal, row["lead_vendor_id"])
+    return await relay.want(conn, account_id, "deal", booking_id, wanted, now=now, held=held, why=why)
 
 
 async def follow_leads(conn: Conn, account_id: UUID, records: Records, *, now: datetime) -> bool:
@@ -225,8 +230,16 @@ async def deliver(
             await relay.put_off(conn, account_id, one, until)
         for one, result in group.results:
             await relay.settle(conn, account_id, one, result, schedule_s, now=now)
-        await _after(conn, account_id, [result for _, result in group.results], now=now)
-        return await relay.next_due(conn, account_id, "deal")
+        results = [result for _, result in group.results]
+        await _after(conn, account_id, results, now=now)
+        due_at = await relay.next_due(conn, account_id, "deal")
+    return max(due_at, now + _pause(results)) if due_at else None
+
+
+def _pause(results: Sequence[Result]) -> timedelta:
+    """A pause that was asked for is everybody's: the rest would be refused one after the other."""
+    asked = [result.after_s or 0.0 for result in results if isinstance(result, TryAgain) and result.code == "limit"]
+    return timedelta(seconds=max(asked, default=0.0))
 
 
 async def _after(conn: Conn, account_id: UUID, results: Sequence[Result], *, now: datetime) -> None:

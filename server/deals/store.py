@@ -90,8 +90,8 @@ _JOURNAL = """
         e.stage_name, e.stage_kind, e.stage_at, e.amount, e.currency, e.facts, b.company_id, b.record_id, b.online,
         b.origin, b.starts_at, b.client_name, b.client_phone, b.client_phone_raw, b.client_email, b.attendance,
         b.deleted, b.staff_name, br.timezone, br.title as branch_title, coalesce(d.state, 'off') as delivery_state,
-        d.vendor_id as uis_id, coalesce(d.attempts, 0) as delivery_attempts, d.error as last_error, d.next_attempt_at,
-        d.sent
+        d.delivery_id, d.vendor_id as uis_id, coalesce(d.attempts, 0) as delivery_attempts, d.code as error_code,
+        d.error as last_error, d.next_attempt_at, d.sent
     from deal e
     join booking b on b.account_id = e.account_id and b.booking_id = e.booking_id
     join branch br on br.account_id = b.account_id and br.branch_id = b.branch_id

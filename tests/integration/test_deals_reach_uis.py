@@ -12,6 +12,7 @@ import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
 from e2e.stand.uis.app import RunningUis, start_uis
+from e2e.stand.uis.deals import create_funnel
 from server.accounts import flow
 from server.app import build
 from server.platform.clock import utc_now
@@ -222,6 +223,43 @@ async def test_the_deal_of_an_online_booking_is_linked_with_its_lead(desk: Desk)
     assert rows[-1]["communication_id"] == deal.link[0]
     asked = [one for one in desk.uis.uis.journal if one["method"] == "get.offline_messages_report"]
     assert len(asked) <= 3  # the communication is noted with the deal
+
+
+async def test_each_branch_has_its_own_funnel_where_wanted(desk: Desk) -> None:
+    await desk.switch(funnels="per_branch")
+    await desk.told(760)
+    (row,) = await desk.stands(760, "waiting")
+    assert row["sales_funnel_ext_id"] == f"yclick_{COMPANY}"
+    assert [funnel["ext_id"] for funnel in desk.uis.uis.funnels.values()] == [f"yclick_{COMPANY}"]
+
+
+async def test_a_funnel_of_the_owner_is_used_and_its_other_stages_stay(desk: Desk) -> None:
+    stages = {
+        "in_process": [
+            {"ext_id": name, "name": name, "order": order} for name, order in (("waiting", 1), ("ours", 2), ("confirmed", 7))
+        ],
+        "success": {"ext_id": "success", "name": "Да"}, "failed": {"ext_id": "failed", "name": "Нет"},
+    }  # fmt: skip
+    create_funnel(desk.uis.uis, {"ext_id": "own", "name": "Своя", "stages": stages})
+    await desk.switch(funnel={"key": "own", "name": "Своя"})
+    await desk.told(761)
+    await desk.stands(761, "waiting")
+    (funnel,) = desk.uis.uis.funnels.values()
+    assert [(stage["stage_ext_id"], stage["stage_order"]) for stage in funnel["stages"]][:3] == [
+        ("waiting", 1), ("ours", 2), ("confirmed", 7),
+    ]  # fmt: skip
+    assert funnel["stages"][0]["stage_name"] == "Ожидает"
+
+
+async def test_a_funnel_that_cannot_be_used_holds_deals_with_the_reason(desk: Desk) -> None:
+    stages = {
+        "in_process": [{"ext_id": "waiting", "name": "Ждёт", "order": 10}],
+        "success": {"ext_id": "won", "name": "Да"}, "failed": {"ext_id": "lost", "name": "Нет"},
+    }  # fmt: skip
+    create_funnel(desk.uis.uis, {"ext_id": "own", "name": "Своя", "stages": stages})
+    await desk.switch(funnel={"key": "own", "name": "Своя"})
+    await desk.told(762)
+    assert "не принимает воронку" in (await desk.until(762, "held"))["last_error"]
 
 
 # --- faults

@@ -50,6 +50,7 @@ MADE: dict[str, set[str]] = {
     "fill_": {"running", "paused", "done", "cancelled"},
     "gpc_": {"respect", "ignore"},
     "h_": set(RANK),
+    "kind_": {"lead", "deal"},
     "m_": {method.value for method in Method},
     "o_": set(get_args(Origin)),
     "s_": {status.value for status in BookingStatus},
