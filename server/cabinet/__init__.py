@@ -25,6 +25,7 @@ def setup(app: web.Application, templates: Path) -> None:
     environment.globals.update(
         t=words.text, reason=words.reason, counted=words.counted, moment=shown.moment, clock=shown.clock,
         money=shown.money, phone=shown.phone, web_link=shown.web_link, pretty=shown.pretty, percent=shown.percent,
+        bits=shown.bits, host=shown.host, address_text=shown.address_text,
         change=shown.change, delivery_error=shown.delivery_error, known_text=words.TEXTS.get,
         asset=_asset,
     )  # fmt: skip

@@ -58,9 +58,12 @@ async def _lead_rows(request: web.Request, known: Known, wanted: LeadFilter) -> 
     cursor = (
         paging.write_cursor(rows[PAGE - 1]["created_at"], rows[PAGE - 1]["booking_id"]) if len(rows) > PAGE else None
     )
-    narrowed = any(request.query.get(name) for name in ("q", "source", "campaign", "level", "period", "cursor"))
+    narrowed = any(
+        request.query.get(name) for name in ("q", "source", "campaign", "level", "origin", "period", "cursor")
+    )
     return {
         "rows": [_shown_row(row) for row in rows[:PAGE]], "cursor": cursor, "query": request.query, "narrowed": narrowed,
+        "clear_to": request.path.removesuffix("/live"),
     }  # fmt: skip
 
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 from zoneinfo import ZoneInfo
 
+import idna
 from babel.dates import format_datetime
-from babel.numbers import format_currency
+from babel.numbers import format_currency, format_decimal
 
 from server.bookings.model import booking_status
 from server.cabinet import words
@@ -25,9 +27,12 @@ def moment(at: datetime | str | None, zone: str, locale: str) -> str:
     return format_datetime(at, "d MMM y, HH:mm", tzinfo=ZoneInfo(zone), locale=locale)
 
 
-def clock(at: datetime | str, zone: str) -> str:
-    at = datetime.fromisoformat(at) if isinstance(at, str) else at
-    return f"{at.astimezone(ZoneInfo(zone)):%H:%M:%S}"
+def clock(at: datetime | str, zone: str, day: datetime | None, locale: str) -> str:
+    """The time of the day, with the date where it is not the day of what is looked at."""
+    local = (datetime.fromisoformat(at) if isinstance(at, str) else at).astimezone(ZoneInfo(zone))
+    if day is None or local.date() == day.astimezone(ZoneInfo(zone)).date():
+        return f"{local:%H:%M:%S}"
+    return format_datetime(local, "d MMM y, HH:mm:ss", tzinfo=ZoneInfo(zone), locale=locale)
 
 
 def money(amount: Decimal | str | None, currency: str, locale: str) -> str:
@@ -35,7 +40,31 @@ def money(amount: Decimal | str | None, currency: str, locale: str) -> str:
         return ""
     amount = Decimal(amount)
     whole = amount == amount.to_integral_value()
-    return format_currency(amount, currency, "#,##0 ¤" if whole else None, locale=locale, currency_digits=not whole)
+    pattern = "#,##0\u00a0¤" if whole else "#,##0.00\u00a0¤"
+    return format_currency(amount, currency, pattern, locale=locale, currency_digits=False)
+
+
+def bits(weight: float, locale: str) -> str:
+    """«+20,0», "+20.0"."""
+    return format_decimal(weight, "+#,##0.0;-#,##0.0", locale=locale)
+
+
+def host(name: str) -> str:
+    """A host as its owner writes it: `xn--80aqecdr1a.xn--p1ai` → «салон.рф»."""
+    bare, _, port = name.partition(":")
+    with contextlib.suppress(idna.IDNAError):
+        bare = idna.decode(bare) if "xn--" in bare else bare
+    return f"{bare}:{port}" if port else bare
+
+
+#: Of a long address the eye needs the beginning.
+_SHOWN_OF_ADDRESS = 160
+
+
+def address_text(url: str) -> str:
+    """An address for reading: percent signs resolved, the end of a long one cut off. Not to be followed."""
+    read = unquote(url)
+    return read if len(read) <= _SHOWN_OF_ADDRESS else f"{read[:_SHOWN_OF_ADDRESS]}…"
 
 
 def phone(number: str | None) -> str:
@@ -71,17 +100,25 @@ def steps_once(events: Sequence[Row]) -> list[Row]:
     return kept
 
 
-def about_webhook(body: bytes) -> str:
-    """What a webhook speaks of, in a few words: `record 123, update`; of several the first and how many."""
+#: What webhooks speak of by name; other kinds are shown as YCLIENTS calls them.
+RESOURCES = ("record", "client", "good")
+ACTIONS = ("create", "update", "delete")
+
+
+def about_webhook(body: bytes, locale: str) -> str:
+    """What a webhook speaks of, in a few words: «Запись № 123 изменена»; of several the first and how many."""
     try:
         document = json.loads(body)
     except (ValueError, RecursionError):
         return ""
     items = document if isinstance(document, list) else [document]
     first = items[0] if items and isinstance(items[0], dict) else {}
-    named = " ".join(str(first[name])[:40] for name in ("resource", "resource_id") if first.get(name))
-    status = f", {str(first['status'])[:20]}" if first.get("status") else ""
-    return f"{named}{status}" + (f" (+{len(items) - 1})" if len(items) > 1 else "")
+    what, number, action = (str(first.get(name) or "")[:40] for name in ("resource", "resource_id", "status"))
+    if what in RESOURCES and action in ACTIONS:
+        told = words.text(f"w_{what}_{action}", locale, number=number or "…")
+    else:
+        told = ", ".join(part for part in (f"{what} № {number}" if number else what, action) if part)
+    return told + (f" (+{len(items) - 1})" if len(items) > 1 else "")
 
 
 def change(field: str, value: Any, zone: str, currency: str, locale: str) -> str:

@@ -31,7 +31,7 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     # health
     "well": ("Всё хорошо.", "All well."),
     "attention": ("Нужно внимание:", "Needs attention:"),
-    "today": ("За сутки: {visits}, {bookings}, с источником {matched}.", "In 24 hours: {visits}, {bookings}, {matched} with a source."),
+    "today": ("За сутки: {visits}, {bookings}, с визитом {matched}.", "In 24 hours: {visits}, {bookings}, {matched} with a visit."),
     "held": ("{count} в карантине — посмотреть", "{count} in quarantine — look"),
     "lost": ("в счёте приёма расхождение {count}", "the intake ledger differs by {count}"),
     "unsent": ("не отправлено в UIS: {count} — посмотреть", "{count} not sent to UIS — look"),
@@ -47,7 +47,7 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     "all_time": ("Всё время", "All time"),
     "source": ("Источник", "Source"),
     "campaign": ("Кампания", "Campaign"),
-    "any": ("Любой", "Any"),
+    "any": ("Любой", "Any"), "any_f": ("Любая", "Any"), "any_n": ("Любое", "Any"),
     "certainty": ("Соответствие", "Match"),
     "with_staff": ("и записи сотрудников", "with staff bookings"),
     "created": ("Создана", "Made"),
@@ -106,7 +106,7 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     "record_no": ("№ записи в YCLIENTS", "Record in YCLIENTS"),
     "services": ("Услуги", "Services"),
     "amount": ("Сумма", "Amount"),
-    "starts": ("Визит назначен", "Appointment"),
+    "starts": ("Время записи", "Appointment"),
     "master": ("Мастер", "Master"),
     "origin": ("Откуда запись", "Origin"),
     "visit": ("Визит на сайт", "Visit to the site"),
@@ -131,20 +131,20 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     "advice_macro": ("Метка не заполнена рекламной системой: {detail}", "A mark was not filled in by the ad system: {detail}"),
     "h_create": ("создана", "made"), "h_update": ("изменена", "changed"), "h_delete": ("удалена", "deleted"), "h_read": ("прочитана по API", "read by API"),
     "h_late": ("пришло с опозданием, состояние не изменило", "came late, changed nothing"),
-    "e_hit": ("страница", "page"), "e_open": ("открыл форму", "opened the form"), "e_form": ("форма открылась", "the form opened"),
-    "e_step": ("шаг формы", "step of the form"), "e_booked": ("форма: записан", "form: booked"), "e_record": ("форма назвала номер записи", "the form named the record"),
-    "e_uis": ("сессия UIS", "UIS session"), "e_contact": ("оставил контакт", "left a contact"), "e_consent": ("согласие", "consent"),
+    "e_hit": ("страница", "page"), "e_open": ("открыта форма", "form opened"), "e_form": ("форма загружена", "the form has opened"),
+    "e_step": ("шаг формы", "step of the form"), "e_booked": ("запись оформлена", "booking made"), "e_record": ("форма назвала номер записи", "the form named the record"),
+    "e_uis": ("сессия UIS", "UIS session"), "e_contact": ("оставлен контакт", "contact left"), "e_consent": ("согласие", "consent"),
     # steps of the form, by the names the form gives them
-    "step_widget_loaded": ("форма загрузилась", "the form has loaded"), "step_service_selected": ("выбрал услугу", "chose a service"),
-    "step_master_selected": ("выбрал мастера", "chose a master"), "step_date_selected": ("выбрал день", "chose a day"),
-    "step_time_selected": ("выбрал время", "chose a time"), "step_send_contacts": ("отправил контакты", "sent the contacts"),
-    "step_phone_approved": ("подтвердил телефон", "confirmed the phone"), "step_widget_closed": ("закрыл форму", "closed the form"),
-    "step_group_activity_selected": ("выбрал групповое событие", "chose a group event"), "step_group_personal_data_filled": ("заполнил контакты", "filled in the contacts"),
-    "step_activity_type_showed": ("выбирает вид записи", "chooses the kind of booking"), "step_individual_booking_selected": ("выбрал обычную запись", "chose an ordinary booking"),
+    "step_widget_loaded": ("форма загрузилась", "the form has loaded"), "step_service_selected": ("выбрана услуга", "service chosen"),
+    "step_master_selected": ("выбран мастер", "master chosen"), "step_date_selected": ("выбран день", "day chosen"),
+    "step_time_selected": ("выбрано время", "time chosen"), "step_send_contacts": ("отправлены контакты", "contacts sent"),
+    "step_phone_approved": ("подтверждён телефон", "phone confirmed"), "step_widget_closed": ("закрыта форма", "form closed"),
+    "step_group_activity_selected": ("выбрано групповое событие", "group event chosen"), "step_group_personal_data_filled": ("заполнены контакты", "contacts filled in"),
+    "step_activity_type_showed": ("предложен выбор вида записи", "choice of the kind of booking shown"), "step_individual_booking_selected": ("выбрана обычная запись", "ordinary booking chosen"),
     # devices
     "d_mobile": ("телефон", "phone"), "d_tablet": ("планшет", "tablet"), "d_desktop": ("компьютер", "desktop"), "d_unknown": ("неизвестное устройство", "unknown device"),
     # what changed in a booking
-    "f_starts_at": ("время визита", "appointment"), "f_attendance": ("состояние", "state"), "f_deleted": ("удалена", "deleted"),
+    "f_starts_at": ("время записи", "appointment"), "f_attendance": ("состояние", "state"), "f_deleted": ("удалена", "deleted"),
     "f_services": ("услуги", "services"), "f_amount": ("сумма", "amount"), "f_staff_id": ("номер мастера", "master's id"), "f_staff_name": ("мастер", "master"),
     "f_client_id": ("номер клиента", "client's id"), "f_client_name": ("клиент", "client"), "f_comment": ("комментарий", "comment"),
     "f_online": ("онлайн", "online"), "f_origin": ("откуда запись", "origin"),
@@ -152,41 +152,46 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     # visits
     "no_visits": ("Визитов ещё нет. Они появятся, как только код будет на сайте.", "No visits yet. They come as soon as the code is on the site."),
     # intake
-    "ledger": ("Счёт: принято = сохранено + оставлено + повторы + карантин + в работе", "Ledger: accepted = stored + kept + repeats + quarantine + in work"),
+    "ledger": ("Счёт: принято = сохранено + без изменений + повторы + карантин + в работе", "Ledger: accepted = stored + no change + repeats + quarantine + in work"),
     "door": ("Вход", "Door"), "door_yclients": ("Вебхуки YCLIENTS", "YCLIENTS webhooks"), "door_uis": ("Уведомления UIS", "UIS notifications"), "door_collector": ("Код на сайте", "Scripts"),
-    "accepted": ("Принято", "Accepted"), "stored": ("Сохранено", "Stored"), "kept": ("Оставлено", "Kept"), "duplicate": ("Повторы", "Repeats"),
+    "accepted": ("Принято", "Accepted"), "stored": ("Сохранено", "Stored"), "kept": ("Без изменений", "No change"), "duplicate": ("Повторы", "Repeats"),
     "quarantined": ("Карантин", "Quarantine"), "waiting": ("В работе", "In work"), "refused": ("Отказано", "Refused"), "difference": ("Разница", "Difference"),
     "quarantine": ("Карантин", "Quarantine"),
     "quarantine_empty": ("Карантин пуст: всё, что пришло, прочитано.", "Quarantine is empty: all that came could be read."),
     "replay": ("Обработать снова", "Work on again"), "dismiss": ("Убрать", "Dismiss"),
-    "replayed": ("Обработано.", "Done."), "still_bad": ("Снова не вышло: {reason}", "It failed again: {reason}"), "dismissed": ("Убрано.", "Dismissed."),
+    "replayed": ("Обработано.", "Done."), "still_bad": ("Снова не вышло: {reason}", "It failed again: {reason}"), "dismissed": ("Убрано.", "Dismissed."), "still_bad_somehow": ("Снова не вышло.", "It failed again."),
+    "already_dismissed": ("Уже убрано.", "It was dismissed before."), "already_replayed": ("Уже обработано.", "It was worked on before."),
     "refusals": ("Отказы на входе", "Turned away at the door"), "no_refusals": ("Отказов не было.", "Nothing was turned away."),
     "reason": ("Причина", "Reason"), "count": ("Сколько", "How many"), "last": ("Последний раз", "Last time"), "body": ("Содержимое", "Body"),
     "last_7_days": ("за 7 дней", "in 7 days"),
-    "letters": ("Что пришло от YCLIENTS и UIS", "What YCLIENTS and UIS sent"), "letters_what": ("Последние уведомления, новые сверху; хранятся 30 дней. «Оставлено» — прочитано, но такие события ничего не меняют.", "The latest notifications, newest first; kept for 30 days. “Kept” means read, but of a kind that changes nothing."),
+    "letters": ("Что пришло от YCLIENTS и UIS", "What YCLIENTS and UIS sent"), "letters_what": ("Последние уведомления, новые сверху; хранятся 30 дней. «Без изменений» — прочитано, но такие события ничего не меняют.", "The latest notifications, newest first; kept for 30 days. “No change” means read, but of a kind that changes nothing."),
     "all": ("Все", "All"), "unreadable": ("не читается", "unreadable"), "add_branch_and_replay": ("Подключить филиал", "Add the branch"),
     "nothing_yet": ("Пока ничего не приходило.", "Nothing has come yet."),
     # reasons
-    "r_unknown_branch": ("Филиал не подключён к аккаунту: {detail}. Подключите его и нажмите «Обработать снова».", "The branch is not part of the account: {detail}. Add it, then work on this again."),
-    "r_not_json": ("Тело не читается как JSON: оборвано или повреждено.", "The body is not JSON: torn or damaged."),
-    "r_empty": ("Пришло пустое тело.", "The body was empty."),
-    "r_encoding": ("Кодировка не UTF-8.", "The encoding is not UTF-8."),
+    "r_unknown_branch": ("Филиал {detail} не подключён. Подключите его — событие обработается.", "Branch {detail} is not part of the account. Add it, and this is worked on."),
+    "r_not_json": ("Данные пришли оборванными или повреждёнными, прочитать их нельзя.", "The data came torn or damaged and cannot be read."),
+    "r_empty": ("Пришло пустое сообщение.", "The message was empty."),
+    "r_encoding": ("Буквы не читаются: другая кодировка.", "The letters cannot be read: another encoding."),
     "r_too_deep": ("Слишком много вложенных уровней.", "Nested too deeply."),
-    "r_too_many_items": ("Слишком много событий в одном теле.", "Too many events in one body."),
+    "r_too_many_items": ("Слишком много событий в одном сообщении.", "Too many events in one message."),
     "r_not_an_event": ("Это не событие YCLIENTS.", "This is no event of YCLIENTS."),
-    "r_missing_company": ("Не указан филиал (company_id).", "The branch (company_id) is missing."),
-    "r_missing_resource": ("Не указано, что изменилось (resource).", "What changed (resource) is missing."),
+    "r_missing_company": ("Не указан филиал.", "The branch is missing."),
+    "r_missing_resource": ("Не указано, что изменилось.", "What changed is missing."),
     "r_bad_id": ("Номер не читается: {detail}.", "An id cannot be read: {detail}."),
-    "r_bad_status": ("Неизвестное действие (status).", "The action (status) is unknown."),
+    "r_bad_status": ("Неизвестно, что с ним сделали: создали, изменили или удалили.", "Whether it was made, changed or deleted is unknown."),
     "r_no_data": ("Событие без данных.", "An event without data."),
-    "r_contradiction": ("Данные противоречат конверту: {detail}.", "The data contradicts its envelope: {detail}."),
-    "r_oversized": ("Слишком большое тело: {detail}.", "The body is too large: {detail}."),
+    "r_contradiction": ("Сообщение противоречит само себе: {detail}.", "The message contradicts itself: {detail}."),
+    "r_oversized": ("Слишком большое сообщение: {detail}.", "The message is too large: {detail}."),
     "r_handler_failed": ("Обработка не удалась, мы это видим в журнале сервера.", "Working on it failed; the server's log has it."),
     "r_no_account": ("Аккаунт не найден.", "The account was not found."),
     "r_rate_limit": ("Слишком много запросов с одного адреса.", "Too many requests from one address."),
-    "r_too_large": ("Слишком большое тело: {detail}", "The body is too large: {detail}"),
+    "r_too_large": ("Слишком большое сообщение: {detail}.", "The message is too large: {detail}."),
     "r_bad_event": ("Одно событие неверно составлено: {detail}.", "One event is malformed: {detail}."),
-    "r_not_a_batch": ("Тело не похоже на пакет событий: {detail}.", "The body is no batch of events: {detail}."),
+    "r_not_a_batch": ("Сообщение не похоже на события с сайта: {detail}.", "The message is no batch of events: {detail}."),
+    # what a webhook speaks of
+    "w_record_create": ("Запись № {number} создана", "Booking {number} made"), "w_record_update": ("Запись № {number} изменена", "Booking {number} changed"), "w_record_delete": ("Запись № {number} удалена", "Booking {number} deleted"),
+    "w_client_create": ("Клиент № {number} добавлен", "Client {number} added"), "w_client_update": ("Клиент № {number} изменён", "Client {number} changed"), "w_client_delete": ("Клиент № {number} удалён", "Client {number} deleted"),
+    "w_good_create": ("Товар № {number} добавлен", "Product {number} added"), "w_good_update": ("Товар № {number} изменён", "Product {number} changed"), "w_good_delete": ("Товар № {number} удалён", "Product {number} deleted"),
     # install
     "site_script": ("Код на сайт", "Code for the site"),
     "site_script_what": ("Установите на всех страницах сайта, где расположен виджет YCLIENTS, и на тех, с которых на них переходят.", "Put it on every page with the YCLIENTS widget, and on those that lead there."),
@@ -200,8 +205,9 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     "branches": ("Филиалы", "Branches"), "no_branches": ("Филиалов нет. Без филиала записи из YCLIENTS попадают в карантин.", "No branches. Without one, bookings of YCLIENTS go to quarantine."),
     "add_branch": ("Подключить филиал", "Add a branch"), "add": ("Подключить", "Add"),
     "add_branch_hint": ("Номер стоит в адресе кабинета YCLIENTS: yclients.com/timetable/НОМЕР. Записи этого филиала из карантина обработаются сразу.", "The number stands in the address of the YCLIENTS cabinet: yclients.com/timetable/NUMBER. Its bookings in quarantine are worked on at once."),
-    "branch_saved": ("Филиал подключён.", "The branch has been added."), "bad_branch": ("Номер филиала — целое число, часовой пояс — из списка. Проверьте и сохраните ещё раз.", "The company id is a whole number, the time zone one of the list. Check and save again."),
-    "bad_install": ("Не сохранено: {detail}. Исправьте и сохраните ещё раз.", "Not saved: {detail}. Correct it and save again."),
+    "branch_saved": ("Филиал подключён.", "The branch has been added."), "zone_saved": ("Часовой пояс филиала изменён.", "The time zone of the branch has been changed."), "branch_known": ("Этот филиал уже подключён, часовой пояс тот же.", "This branch was added before, with the same time zone."), "branch_no": ("филиал {number}", "branch {number}"), "your_page": ("АДРЕС-ВАШЕЙ-СТРАНИЦЫ-ЗАПИСИ", "ADDRESS-OF-YOUR-BOOKING-PAGE"), "bad_branch": ("Номер филиала — целое число, часовой пояс — город из списка. Проверьте и сохраните ещё раз.", "The company id is a whole number, the time zone one of the list. Check and save again."),
+    "bad_domain": ("Не сохранено: «{detail}» — не адрес сайта. Напишите как zapis.salon.ru и сохраните ещё раз.", "Not saved: “{detail}” is no address of a site. Write it like book.salon.com and save again."),
+    "bad_timeout": ("Не сохранено: «{detail}» — не число минут от 5 до 240.", "Not saved: “{detail}” is no number of minutes from 5 to 240."),
     "company_id": ("Номер филиала", "Company id"), "timezone": ("Часовой пояс", "Time zone"),
     "settings": ("Настройки кода", "Settings of the code"),
     "form_hosts": ("Свои домены формы записи", "Own domains of the booking form"), "form_hosts_hint": ("по одному в строке, например zapis.salon.ru", "one a line, e.g. book.salon.com"),
@@ -328,7 +334,18 @@ def text(code: str, locale: str, **params: object) -> str:
     return chosen.format(**params) if params else chosen
 
 
+#: Details are kept in English, as the API tells them; the few words in them, for a Russian sentence.
+_COUNTED_DETAILS = ("oversized", "too_large", "too_deep", "too_many_items")
+_DETAIL_WORDS = (("more than ", "больше "), (" bytes", " байт"), (" levels", " уровней"))
+
+
 def reason(code: str, detail: str, locale: str) -> str:
+    """Why something was turned away or held, for its owner."""
+    if code == "unknown_branch":
+        detail = detail.removeprefix("company ")
+    if locale != "en" and code in _COUNTED_DETAILS:
+        for english, russian in _DETAIL_WORDS:
+            detail = detail.replace(english, russian)
     return text(f"r_{code}", locale, detail=detail) if f"r_{code}" in TEXTS else f"{code} {detail}".strip()
 
 

@@ -146,7 +146,55 @@ async def test_an_added_branch_frees_what_waited_for_it(owner: Owner, salon: Sal
 
 @pytest.mark.parametrize(("number", "zone"), [("abc", "Europe/Moscow"), ("0", "Europe/Moscow"), ("5", "Moscow/Center")])
 async def test_a_branch_that_cannot_be_is_refused(owner: Owner, salon: Salon, number: str, zone: str) -> None:
-    assert "часовой пояс" in await owner.send("/install/branches", status=422, company_id=number, timezone=zone)
+    refused = await owner.send("/install/branches", status=422, company_id=number, timezone=zone)
+    assert "часовой пояс — город" in refused
+    assert f'value="{number}"' in refused
+    assert f'required value="{zone}"' in refused
+
+
+@pytest.mark.parametrize("typed", ["Екатеринбург", "yekaterinburg", "Asia/Yekaterinburg"])
+async def test_a_zone_is_understood_by_its_city_and_its_change_is_said(owner: Owner, salon: Salon, typed: str) -> None:
+    assert "уже подключён" in await owner.send("/install/branches", company_id="4564", timezone="Москва")
+    changed = await owner.send("/install/branches", company_id="4564", timezone=typed)
+    assert "Часовой пояс филиала изменён" in changed
+    assert "Asia/Yekaterinburg</span>" in changed
+
+
+@pytest.mark.parametrize(
+    ("typed", "shown"),
+    [("https://Запись.рф/", "запись.рф"), ("localhost:8100", "localhost:8100"), ("f.localhost", "f.localhost")],
+)
+async def test_an_own_domain_is_shown_as_it_is_written_and_stands_in_the_example(
+    owner: Owner, typed: str, shown: str
+) -> None:
+    assert "АДРЕС-ВАШЕЙ-СТРАНИЦЫ-ЗАПИСИ" in await owner.page("/install")
+    saved = await owner.send("/install", form_hosts=typed)
+    assert f">{shown}</textarea>" in saved
+    assert f"https://{shown}/" in saved
+    assert "n822081" not in saved
+
+
+async def test_bodies_that_cannot_be_read_are_best_removed(owner: Owner, salon: Salon) -> None:
+    assert await salon.webhook(b'{"torn": ') == 200
+
+    async def held() -> Any:
+        return (await salon.get("/quarantine"))["data"]
+
+    (item,) = await eventually(held)
+    page = await owner.page("/intake")
+    assert page.index('/dismiss"><button class="button main">') < page.index('/replay"><button class="button">')
+    again = await owner.send(f"/intake/{item['id']}/replay")
+    assert "Снова не вышло: Данные пришли оборванными" in again
+    assert 'class="note bad" role="alert"' in again
+    assert "Убрано." in await owner.send(f"/intake/{item['id']}/dismiss")
+    assert "Уже убрано." in await owner.send(f"/intake/{item['id']}/dismiss")
+    assert "Уже убрано." in await owner.send(f"/intake/{item['id']}/replay")
+
+
+async def test_a_filter_by_origin_that_finds_nothing_is_cleared_on_its_own_page(owner: Owner) -> None:
+    page = await owner.page("/bookings?origin=mobile_app")
+    assert "По этому отбору ничего нет" in page
+    assert 'href="/bookings">Сбросить отбор' in page
 
 
 async def test_what_changes_nothing_is_still_seen(owner: Owner, salon: Salon) -> None:
@@ -154,16 +202,20 @@ async def test_what_changes_nothing_is_still_seen(owner: Owner, salon: Salon) ->
     assert await salon.webhook(goods) == 200
 
     async def kept() -> bool:
-        return "good 9, update" in await owner.page("/intake?state=kept")
+        return "Товар № 9 изменён" in await owner.page("/intake?state=kept")
 
     await eventually(kept)
-    assert "good 9" not in await owner.page("/intake?state=stored")
-    assert "good 9" in await owner.page("/intake")
+    assert "Товар № 9" not in await owner.page("/intake?state=stored")
+    assert "Товар № 9" in await owner.page("/intake")
 
 
 async def test_settings_that_cannot_be_say_why_and_keep_the_old_ones(owner: Owner) -> None:
-    refused = await owner.send("/install", status=422, form_hosts="не домен!", timeout="30")
-    assert "Не сохранено" in refused
+    refused = await owner.send("/install", status=422, form_hosts="zapis.salon.ru\nне домен", timeout="45")
+    assert "Не сохранено: «не»" in refused
+    assert "zapis.salon.ru\nне домен</textarea>" in refused  # what was typed stays
+    assert 'value="45"' in refused
+    assert "Не сохранено: «soon»" in await owner.send("/install", status=422, timeout="soon")
+    assert "не домен" not in await owner.page("/install")
     saved = await owner.send("/install", form_hosts="https://Zapis.Salon.ru/", timeout="45", excluded="pay.bank.ru")
     assert "zapis.salon.ru" in saved
     assert "pay.bank.ru" in saved

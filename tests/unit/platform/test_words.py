@@ -15,7 +15,7 @@ from jinja2 import nodes
 
 from server.bookings.flow import SHOWN
 from server.bookings.model import RANK, BookingStatus
-from server.cabinet import access, deals_page, intake, integrations, words, yclients_page
+from server.cabinet import access, deals_page, install, intake, integrations, shown, words, yclients_page
 from server.matching import words as engine
 from server.matching.model import Method
 from server.tracking.model import KINDS
@@ -169,6 +169,7 @@ def test_a_text_gets_all_the_facts_it_asks_for() -> None:
     "code",
     [
         *intake.DONE,
+        *install.DONE,
         *access.DONE,
         *integrations.DONE,
         *deals_page.DONE,
@@ -181,10 +182,11 @@ def test_a_text_gets_all_the_facts_it_asks_for() -> None:
         "leads_incomplete",
         "uis_nothing",
         *(f"access_{code}" for code in ("wrong", "email", "short", "taken")),
-        "saved",
-        "branch_saved",
         "bad_branch",
-        "bad_install",
+        "bad_domain",
+        "bad_timeout",
+        "err_not_authenticated",
+        *(f"w_{what}_{action}" for what in shown.RESOURCES for action in shown.ACTIONS),
         "yes",
         "no",
         "err_not_found",
