@@ -466,7 +466,7 @@ async def page(_: web.Request) -> web.Response:
             query = ", ".join(item["name"] for item in operation.get("parameters", []))
             parts.append(
                 f'<tr><td data-name="Method"><code>{method.upper()}</code></td>'
-                f'<td data-name="Path"><code class="break">{html.escape(path)}</code></td>'
+                f'<td data-name="Path"><code>{html.escape(path)}</code></td>'
                 f'<td data-name="What">{html.escape(operation["summary"])}</td>'
                 f'<td data-name="Parameters">{html.escape(query)}</td></tr>'
             )
