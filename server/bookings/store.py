@@ -52,6 +52,17 @@ async def heads(conn: Conn, account_id: UUID, booking_ids: Sequence[UUID]) -> di
     return {row["booking_id"]: row for row in rows}
 
 
+async def of_visit(conn: Conn, account_id: UUID, visit_id: str) -> list[Row]:
+    """The bookings that this visit brought, oldest first, each with its lead where that is made."""
+    return await conn.fetch(
+        "select b.record_id, b.company_id, b.created_at, b.client_name, b.services, l.lead_id from booking_match m"
+        " join booking b on b.account_id = m.account_id and b.booking_id = m.booking_id"
+        " left join lead l on l.account_id = m.account_id and l.booking_id = m.booking_id"
+        " where m.account_id = $1 and m.visit_id = $2 order by b.created_at, b.booking_id limit 50",
+        account_id, visit_id,
+    )  # fmt: skip
+
+
 async def save(conn: Conn, booking: Mapping[str, Any]) -> None:
     """Inserts the booking or writes every field that may change."""
     places = ", ".join(f"${number}" for number in range(1, len(_COLUMNS) + 1))

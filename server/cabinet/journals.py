@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -28,6 +29,12 @@ from server.tracking import store as tracking
 from server.tracking.store import VisitFilter
 
 routes = web.RouteTableDef()
+Journal = Callable[..., Awaitable[list[Row]]]
+#: What the journal of visits can be narrowed to.
+CHANNELS = (
+    "ad", "organic", "social", "messenger", "email", "recommend", "qrcode", "referral", "direct", "internal", "saved",
+    "undefined",
+)  # fmt: skip
 _PERIODS = {"day": 1, "week": 7, "month": 30}
 
 
@@ -50,9 +57,11 @@ def _filter(request: web.Request) -> LeadFilter:
     )  # fmt: skip
 
 
-async def _lead_rows(request: web.Request, known: Known, wanted: LeadFilter) -> dict[str, Any]:
+async def _lead_rows(
+    request: web.Request, known: Known, wanted: LeadFilter, journal: Journal = leads.journal
+) -> dict[str, Any]:
     async with request.app[POOL].acquire() as conn:
-        rows = await leads.journal(
+        rows = await journal(
             conn, known.account.account_id, wanted, before=paging.read_uuid_cursor(request.query), limit=PAGE + 1
         )
     cursor = (
@@ -121,7 +130,8 @@ async def lead_page(request: web.Request, session: LoginSession, known: Known) -
 async def bookings_page(request: web.Request, session: LoginSession, known: Known) -> web.StreamResponse:
     """All bookings, staff's too, also one so fresh that its lead is still to be made."""
     wanted = LeadFilter(search=paging.read_text(request.query, "q"), origin=paging.read_text(request.query, "origin"))
-    return await render(request, "bookings.html", session, known, await _lead_rows(request, known, wanted))
+    rows = await _lead_rows(request, known, wanted, leads.booking_journal)
+    return await render(request, "bookings.html", session, known, rows)
 
 
 # --- visits
@@ -130,12 +140,17 @@ async def bookings_page(request: web.Request, session: LoginSession, known: Know
 @routes.get("/visits")
 @private
 async def visits_page(request: web.Request, session: LoginSession, known: Known) -> web.StreamResponse:
+    query, account_id = request.query, known.account.account_id
+    wanted = VisitFilter(channel=paging.read_text(query, "channel"), source=paging.read_text(query, "source"))
     async with request.app[POOL].acquire() as conn:
-        rows = await tracking.visits(
-            conn, known.account.account_id, VisitFilter(), before=paging.read_cursor(request.query), limit=PAGE + 1
-        )
+        rows = await tracking.visits(conn, account_id, wanted, before=paging.read_cursor(query), limit=PAGE + 1)
+        sources = await tracking.visit_sources(conn, account_id)
     cursor = paging.write_cursor(rows[PAGE - 1]["started_at"], rows[PAGE - 1]["visit_id"]) if len(rows) > PAGE else None
-    return await render(request, "visits.html", session, known, {"rows": rows[:PAGE], "cursor": cursor})
+    context = {
+        "rows": rows[:PAGE], "cursor": cursor, "query": query, "sources": sources, "channels": CHANNELS,
+        "narrowed": any(query.get(name) for name in ("channel", "source", "cursor")),
+    }  # fmt: skip
+    return await render(request, "visits.html", session, known, context)
 
 
 @routes.get("/visits/{id}")
@@ -147,5 +162,6 @@ async def visit_page(request: web.Request, session: LoginSession, known: Known) 
         if row is None:
             raise Problem(404, "not_found", "There is no such visit.")
         events = await tracking.visit_events(conn, known.account.account_id, visit_id)
-    context = {"row": row, "events": shown.steps_once(events)}
+        brought = await bookings.of_visit(conn, known.account.account_id, visit_id)
+    context = {"row": row, "brought": brought, "events": shown.steps_once(events)}
     return await render(request, "visit.html", session, known, context)

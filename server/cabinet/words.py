@@ -150,6 +150,7 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     "f_online": ("онлайн", "online"), "f_origin": ("откуда запись", "origin"),
     "yes": ("да", "yes"), "no": ("нет", "no"),
     # visits
+    "brought": ("Записи этого визита", "Bookings of this visit"), "brought_none": ("Записей не было.", "There were none."),
     "no_visits": ("Визитов ещё нет. Они появятся, как только код будет на сайте.", "No visits yet. They come as soon as the code is on the site."),
     # intake
     "ledger": ("Счёт: принято = сохранено + без изменений + повторы + карантин + в работе", "Ledger: accepted = stored + no change + repeats + quarantine + in work"),

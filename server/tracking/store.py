@@ -305,6 +305,16 @@ async def visits(
     )  # fmt: skip
 
 
+async def visit_sources(conn: Conn, account_id: UUID) -> list[str]:
+    """Sources of the newest visits, for the filter."""
+    rows = await conn.fetch(
+        "select distinct source from (select source, bot from visit where account_id = $1"
+        "  order by started_at desc, visit_id desc limit 3000) v where source is not null and not bot limit 500",
+        account_id,
+    )
+    return sorted(row["source"] for row in rows)
+
+
 #: Two lists by two indexes: asked for in one condition, every raw event there is would be looked at.
 VISIT_EVENTS = """
     select * from (

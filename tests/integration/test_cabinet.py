@@ -16,7 +16,7 @@ from server.accounts import flow
 from server.platform.clock import utc_now
 from server.settings import Settings
 from tests.conftest import Salon, eventually, make_salon
-from tests.factories import webhook
+from tests.factories import Browser, ident, webhook
 
 PASSWORD = "волос 10 к 1"
 
@@ -334,3 +334,38 @@ async def test_an_error_has_the_menu_for_those_who_are_logged_in(owner: Owner, s
 
 async def test_a_refused_access_keeps_what_was_typed(owner: Owner) -> None:
     assert 'value="olga@nowhere"' in await owner.send("/access", status=422, email="olga@nowhere", password=PASSWORD)
+
+
+async def test_visits_are_narrowed_and_lead_to_their_bookings(owner: Owner, salon: Salon) -> None:
+    """A visit and its booking name each other; a filter that finds nothing says so on its own page."""
+    guest = Browser("https://salon.example/?utm_source=yandex&utm_medium=cpc&utm_campaign=spring")
+    mark = ident()
+    await salon.collect(guest.batch(guest.hit(), guest.open(mark)))
+    await salon.collect(guest.batch(guest.form(mark), guest.record(mark, 801)), place="form")
+    await salon.webhook(webhook(801, client={"id": 1, "name": "Вера Ким", "phone": "", "email": ""}))
+
+    async def exact() -> Any:
+        return [item for item in (await salon.get("/leads"))["data"] if item["match"]["level"] == "L0"]
+
+    (lead,) = await eventually(exact)
+    visit = await owner.page(f"/visits/{guest.visit}")
+    assert f'<a href="/leads/{lead["id"]}">' in visit
+    assert "№ 801" in visit
+    assert f'<a href="/visits/{guest.visit}">Визит на сайт' in await owner.page(f"/leads/{lead['id']}")
+    assert guest.visit in await owner.page("/visits?channel=ad&source=yandex")
+    other = await owner.page("/visits?channel=social")
+    assert guest.visit not in other
+    assert "По этому отбору ничего нет" in other
+    assert 'href="/visits">Сбросить отбор' in other
+
+
+async def test_branches_are_told_apart_where_there_are_several(owner: Owner, salon: Salon) -> None:
+    await salon.webhook(webhook(811))
+
+    async def there() -> bool:
+        return bool((await salon.get("/bookings"))["data"])
+
+    await eventually(there)
+    assert "филиал 4564" not in await owner.page("/bookings")
+    await owner.send("/install/branches", company_id="777001", timezone="Москва")
+    assert "филиал 4564" in await owner.page("/bookings")
