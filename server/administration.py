@@ -16,7 +16,7 @@ from server.accounts.model import ScriptSettings
 from server.bookings import backfill
 from server.bookings import catching_up_store as catching_up
 from server.bookings.source import SourceAway, SourceRefused
-from server.delivery import inbox
+from server.delivery import inbox, relay
 from server.delivery.spool import Spool
 from server.platform.bus import MemoryBus
 from server.platform.clock import utc_now
@@ -51,7 +51,10 @@ async def account(settings: Settings, dsn: str, arguments: argparse.Namespace, s
                     raise SystemExit("yclick: the account has no owner")
                 _say(await flow.new_login_link(conn, owner, settings.base_url, now=utc_now()))
             else:
-                await flow.connect(conn, vault, account_id, arguments.vendor, arguments.name, secret)
+                async with conn.transaction():
+                    await flow.connect(conn, vault, account_id, arguments.vendor, arguments.name, secret)
+                    if arguments.vendor == "uis":
+                        await relay.release_all(conn, account_id, now=utc_now())
                 _say(f"{arguments.vendor}: kept, sealed ({', '.join(sorted(secret))})")
     finally:
         await pool.close()

@@ -331,9 +331,9 @@ class Worker:
 
     async def _deliver_leads(self, job: outbox.Job) -> None:
         """Sends a group of what is due for the account, and comes back while there is more."""
-        desk = await self._vendors.lead_desk(self._parts.pool, job.account_id)
+        now, desk = utc_now(), await self._vendors.lead_desk(self._parts.pool, job.account_id)
         due = await lead_sending.deliver(
-            self._parts.pool, desk, job.account_id, self._parts.settings.retry_schedule_s, now=utc_now()
+            self._parts.pool, desk, job.account_id, self._parts.settings.retry_schedule_s, now=now
         )
         async with self._parts.pool.acquire() as conn, conn.transaction():
             linked = await deals.follow_leads(conn, job.account_id, vendors.RECORDS, now=utc_now())
@@ -344,15 +344,10 @@ class Worker:
 
     async def _deliver_deals(self, job: outbox.Job) -> None:
         """As leads; a deal never waits for them, it is linked when its lead has arrived."""
-        desk = await self._vendors.deal_desk(self._parts.pool, job.account_id)
+        now, desk = utc_now(), await self._vendors.deal_desk(self._parts.pool, job.account_id)
         due = await deals.deliver(
-            self._parts.pool,
-            desk,
-            job.account_id,
-            vendors.RECORDS,
-            self._parts.settings.retry_schedule_s,
-            now=utc_now(),
-        )
+            self._parts.pool, desk, job.account_id, vendors.RECORDS, self._parts.settings.retry_schedule_s, now=now
+        )  # fmt: skip
         if due is not None:
             raise outbox.Later(due)
 

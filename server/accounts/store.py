@@ -357,6 +357,24 @@ async def connection_row(conn: Conn, account_id: AccountId, vendor: str) -> Row 
     )
 
 
+async def why_held(conn: Conn, account_id: AccountId, vendor: str) -> tuple[str, str]:
+    """Why nothing may be sent over a connection: a code and its sentence; both empty while it works."""
+    row = await connection_row(conn, account_id, vendor)
+    if row is None:
+        return "not_connected", ""
+    return ("", "") if row["state"] == "active" else ("connection_refused", row["state_note"])
+
+
+async def refuse_connection(conn: Conn, account_id: AccountId, vendor: str, note: str, *, tried_at: datetime) -> bool:
+    """The vendor refused a try begun at `tried_at`; False: the connection was mended since, and stays as it is."""
+    marked = await conn.fetchval(
+        "update connection set state = 'refused', state_note = $3, updated_at = now()"
+        " where account_id = $1 and vendor = $2 and (state = 'refused' or updated_at <= $4) returning true",
+        account_id, vendor, note[:500], tried_at,
+    )  # fmt: skip
+    return marked is True
+
+
 async def mark_connection(conn: Conn, account_id: AccountId, vendor: str, state: str, note: str) -> None:
     await conn.execute(
         "update connection set state = $3, state_note = $4, updated_at = now() where account_id = $1 and vendor = $2",

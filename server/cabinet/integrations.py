@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+import contextlib
 from typing import Any
-from uuid import UUID
 
 from aiohttp import web
 from pydantic import ValidationError
@@ -19,11 +18,10 @@ from server.delivery import relay
 from server.delivery.outbox import JOBS_TOPIC
 from server.keys import BUS, DIRECTORY, LOOKUP, POOL, PROVE_UIS, SETTINGS, VAULT
 from server.leads import store as leads
-from server.leads.directory import Directory, DirectoryAway
+from server.leads.directory import UNAVAILABLE, Directory, DirectoryAway
 from server.leads.settings import LeadsIntegration, Target, read_settings
 from server.platform import paging
 from server.platform.clock import utc_now
-from server.platform.postgres import Conn
 from server.platform.web import Problem
 
 routes = web.RouteTableDef()
@@ -49,7 +47,7 @@ async def _leads(
     request: web.Request, session: LoginSession, known: Known, *, status: int = 200, **said: Any
 ) -> web.StreamResponse:
     account_id, base_url, locale = known.account.account_id, request.app[SETTINGS].base_url, locale_of(session, known)
-    directory, trouble = await _directory(request, known, locale, fresh=False)
+    directory, trouble = await _directory(request, known, locale)
     async with request.app[POOL].acquire() as conn:
         settings = said.pop("settings", None) or read_settings(
             await store.integration_settings(conn, account_id, "leads")
@@ -70,10 +68,10 @@ async def _leads(
     return response
 
 
-async def _directory(request: web.Request, known: Known, locale: str, *, fresh: bool) -> tuple[Directory, str]:
+async def _directory(request: web.Request, known: Known, locale: str) -> tuple[Directory, str]:
     """The lists to choose from, and why they are empty if they are."""
     try:
-        return await request.app[DIRECTORY](known.account.account_id, fresh), ""
+        return await request.app[DIRECTORY](known.account.account_id, False), ""
     except DirectoryAway as away:
         return Directory(), away.sentence[1 if locale == "en" else 0]
 
@@ -160,19 +158,20 @@ async def connect_uis(request: web.Request, session: LoginSession, known: Known)
         await request.app[PROVE_UIS](known.account.account_id, secret)
     except DirectoryAway as away:
         return await _not_proved(request, session, known, secret, away)
-    async with request.app[POOL].acquire() as conn:
+    async with request.app[POOL].acquire() as conn, conn.transaction():
         await flow.connect(conn, request.app[VAULT], known.account.account_id, "uis", "cabinet", secret)
-    return await _prove(request, session, known, "uis_connected")
+        await relay.release_all(conn, known.account.account_id, now=utc_now())
+    return await _connected(request, known, "uis_connected")
 
 
 async def _not_proved(
     request: web.Request, session: LoginSession, known: Known, secret: dict[str, str], away: DirectoryAway
 ) -> web.StreamResponse:
-    """Says why. Where nothing worked before, the key is kept: what is to be mended may be in UIS, not in the key."""
+    """Says why. Where nothing worked before, a refused key is kept: what is to be mended may be in UIS, not in the key."""
     account_id, locale = known.account.account_id, locale_of(session, known)
     async with request.app[POOL].acquire() as conn:
         connection = await store.connection_row(conn, account_id, "uis")
-        if connection is None or connection["state"] != "active":
+        if away.code != UNAVAILABLE and (connection is None or connection["state"] != "active"):
             await flow.connect(
                 conn, request.app[VAULT], account_id, "uis", "cabinet", secret, state="refused", note=away.sentence[0]
             )
@@ -183,31 +182,32 @@ async def _not_proved(
 @private
 async def check_uis(request: web.Request, session: LoginSession, known: Known) -> web.StreamResponse:
     """After something was mended in UIS: asks again, and lets go what was held."""
+    account_id, locale = known.account.account_id, locale_of(session, known)
     async with request.app[POOL].acquire() as conn:
-        await store.mark_connection(conn, known.account.account_id, "uis", "active", "")
-    return await _prove(request, session, known, "uis_checked")
-
-
-async def _prove(request: web.Request, session: LoginSession, known: Known, done: str) -> web.StreamResponse:
-    account_id, now = known.account.account_id, utc_now()
-    request.app[LOOKUP].forget()
-    _, trouble = await _directory(request, known, "ru", fresh=True)
+        connection = await store.connection_row(conn, account_id, "uis")
+        if connection is None:
+            raise web.HTTPFound("/integrations/leads")
+        secret = await flow.credentials(conn, request.app[VAULT], account_id, "uis", state=connection["state"])
+    try:
+        await request.app[PROVE_UIS](account_id, secret or {})
+    except DirectoryAway as away:
+        if away.code != UNAVAILABLE:  # no answer says nothing about the key
+            async with request.app[POOL].acquire() as conn:
+                await store.mark_connection(conn, account_id, "uis", "refused", away.sentence[0])
+        return await _leads(request, session, known, status=422, error=away.sentence[1 if locale == "en" else 0])
     async with request.app[POOL].acquire() as conn, conn.transaction():
-        if trouble:
-            await store.mark_connection(conn, account_id, "uis", "refused", trouble)
-        else:
-            await relay.release(conn, account_id, "lead", now=now)
-            await _release_deals(conn, account_id, now=now)
-    if trouble:
-        return await _leads(request, session, known, status=422)
+        await store.mark_connection(conn, account_id, "uis", "active", "")
+        await relay.release_all(conn, account_id, now=utc_now())
+    return await _connected(request, known, "uis_checked")
+
+
+async def _connected(request: web.Request, known: Known, done: str) -> web.StreamResponse:
+    """The lists are those of the account that is connected now; what was held goes."""
+    request.app[LOOKUP].forget()
+    with contextlib.suppress(DirectoryAway):  # the page says it
+        await request.app[DIRECTORY](known.account.account_id, True)
     await request.app[BUS].publish(JOBS_TOPIC)
     raise web.HTTPFound(f"/integrations/leads?done={done}")
-
-
-async def _release_deals(conn: Conn, account_id: UUID, *, now: datetime) -> None:
-    """Deals go on with leads, where they are switched on."""
-    if await store.integration_enabled_at(conn, account_id, "deals") is not None:
-        await relay.release(conn, account_id, "deal", now=now)
 
 
 # --- deliveries

@@ -112,12 +112,7 @@ async def refresh(conn: Conn, account_id: UUID, booking_id: UUID, records: Recor
     told = (await store.tellings(conn, account_id, [booking_id])).get(booking_id, [])
     deal, funnel = build(row, told, records, integration, communication=None)
     await store.save(conn, account_id, booking_id, _kept(deal, funnel, integration, row["locale"]), now=now)
-    connection = await accounts.connection_row(conn, account_id, "uis")
-    held, why = "", ""
-    if connection is None:
-        held = "not_connected"
-    elif connection["state"] != "active":
-        held, why = "connection_refused", connection["state_note"]
+    held, why = await accounts.why_held(conn, account_id, "uis")
     wanted = wish(deal, row["lead_vendor_id"])
     return await relay.want(conn, account_id, "deal", booking_id, wanted, now=now, held=held, why=why)
 
@@ -211,14 +206,15 @@ def _kept(deal: Deal, funnel: Funnel, integration: DealsIntegration, locale: Loc
 async def deliver(
     pool: Pool, desk: DealDesk | None, account_id: UUID, records: Records, schedule_s: Sequence[float], *, now: datetime
 ) -> datetime | None:
-    """Sends what is due, in one small group; answers when something is due next."""
+    """Sends what is due, in one small group; answers when something is due next. `now` is before `desk` was opened."""
     async with pool.acquire() as conn:
         integration = read_settings(await accounts.integration_settings(conn, account_id, "deals"))
         if desk is None or not integration.enabled:
-            code = "integration_off" if desk else "not_connected"
-            await relay.hold_all(conn, account_id, "deal", code, "", now=now)
+            off = not integration.enabled
+            held, why = ("integration_off", "") if off else await accounts.why_held(conn, account_id, "uis")
+            await relay.hold_all(conn, account_id, "deal", held or "not_connected", why, now=now)
             return None
-    due = await relay.take_due(pool, account_id, "deal", now=now, limit=GROUP)
+    due = await relay.take_due(pool, account_id, "deal", schedule_s, now=now, limit=GROUP)
     async with pool.acquire() as conn:
         subjects = [one.subject_id for one in due]
         rows = await store.bookings(conn, account_id, subjects)
@@ -245,10 +241,13 @@ def _pause(results: Sequence[Result]) -> timedelta:
 async def _after(conn: Conn, account_id: UUID, results: Sequence[Result], *, now: datetime) -> None:
     """What one deal met concerns all: a hold stops them, and one that got through lets the held ones go."""
     held = next((result for result in results if isinstance(result, Held)), None)
-    if held:
+    if held and held.scope == "connection":
+        if await accounts.refuse_connection(conn, account_id, "uis", held.detail, tried_at=now):
+            await relay.hold_all(conn, account_id, "deal", held.code, held.detail, now=now)
+        else:  # mended while this try was under way
+            await relay.release(conn, account_id, "deal", now=now)
+    elif held:
         await relay.hold_all(conn, account_id, "deal", held.code, held.detail, now=now)
-        if held.scope == "connection":
-            await accounts.mark_connection(conn, account_id, "uis", "refused", held.detail)
     elif any(isinstance(result, Delivered) for result in results):
         await relay.release(conn, account_id, "deal", now=now)
 

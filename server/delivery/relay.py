@@ -29,13 +29,18 @@ _chance = SystemRandom()
 
 @dataclass(frozen=True, slots=True)
 class Parcel:
-    """One thing on its way. `uncertain`: its last try ended without an answer."""
+    """One thing on its way.
+
+    `uncertain`: its last try ended without an answer, or may have. `tried` is the wish of that try, None when several
+    differing ones may have arrived.
+    """
 
     delivery_id: UUID
     subject_id: UUID
     attempts: int
     uncertain: bool
     wanted: Mapping[str, Any]
+    tried: Mapping[str, Any] | None
     sent: Mapping[str, Any] | None
     corrections: int
 
@@ -70,11 +75,12 @@ class Refused:
 @dataclass(frozen=True, slots=True)
 class Held:
     """Nothing can be delivered before a person acts; does not spend the attempts. `scope`: nothing at all over this
-    connection, or nothing of this kind."""
+    connection, or nothing of this kind. `sent` as in `TryAgain`."""
 
     code: str
     detail: str
     scope: Literal["connection", "kind"] = "connection"
+    sent: bool = False
 
 
 Result = Delivered | TryAgain | Refused | Held
@@ -90,7 +96,10 @@ class Next:
 
 
 def decide(result: Result, attempts: int, schedule_s: Sequence[float], *, now: datetime, chance: float = 1.0) -> Next:
-    """`attempts` counts this one. A pause is between half and all of the schedule's step, or what was asked for."""
+    """`attempts` counts this one. A pause is between half and all of the schedule's step, or what was asked for.
+
+    Where no answer came the pause is the next step's: what was taken may show in the other system only after a while.
+    """
     match result:
         case Delivered():
             return Next("delivered", None, "delivered")
@@ -102,8 +111,14 @@ def decide(result: Result, attempts: int, schedule_s: Sequence[float], *, now: d
             outcome = "uncertain" if sent else "retry"
             if attempts > len(schedule_s):
                 return Next("failed", None, outcome)
-            pause_s = schedule_s[attempts - 1] * (0.5 + chance / 2)
+            step = min(attempts, len(schedule_s) - 1) if sent else attempts - 1
+            pause_s = schedule_s[step] * (0.5 + chance / 2)
             return Next("retrying", now + timedelta(seconds=max(pause_s, after_s or 0.0)), outcome)
+
+
+def _doubt_s(schedule_s: Sequence[float]) -> float:
+    """How long a thing is left alone after a try of which nothing is known."""
+    return schedule_s[min(1, len(schedule_s) - 1)] if schedule_s else 0.0
 
 
 # --- wanting
@@ -130,8 +145,10 @@ async def want(
         "insert into delivery as d (account_id, delivery_id, kind, subject_id, state, wanted, code, error, next_attempt_at,"
         " created_at, updated_at) values ($1, $2, $3, $4, $5, $6, $7, nullif($9, ''), $8, $8, $8)"
         " on conflict (account_id, kind, subject_id) do update set wanted = excluded.wanted, state = excluded.state,"
-        " code = excluded.code, error = excluded.error, attempts = 0, next_attempt_at = excluded.next_attempt_at,"
-        " updated_at = excluded.updated_at"
+        " code = excluded.code, error = excluded.error, attempts = 0, updated_at = excluded.updated_at,"
+        # One that may have arrived is not looked for at once: it would not show yet.
+        " next_attempt_at = case when d.in_flight then greatest(excluded.next_attempt_at,"
+        " least(d.next_attempt_at, excluded.next_attempt_at + interval '1 minute')) else excluded.next_attempt_at end"
         " where d.wanted is distinct from excluded.wanted or (d.state in ('off', 'held') and excluded.state = 'waiting')"
         " returning d.state",
         account_id, new_id(), kind, subject_id, state, dict(wanted), held, now, why[:500],
@@ -153,6 +170,11 @@ async def release(conn: Conn, account_id: UUID, kind: Kind, *, now: datetime) ->
     if number:
         await outbox.enqueue(conn, account_id, JOBS[kind], _ONE_KEY, run_at=now)
     return number
+
+
+async def release_all(conn: Conn, account_id: UUID, *, now: datetime) -> int:
+    """The connection was mended: whatever was held goes on, or is held again by what still keeps it."""
+    return sum([await release(conn, account_id, kind, now=now) for kind in JOBS])
 
 
 async def hold_all(conn: Conn, account_id: UUID, kind: Kind, code: str, error: str, *, now: datetime) -> None:
@@ -180,16 +202,22 @@ async def replay(conn: Conn, account_id: UUID, delivery_id: UUID, *, now: dateti
 # --- trying
 
 
-async def take_due(pool: Pool, account_id: UUID, kind: Kind, *, now: datetime, limit: int) -> list[Parcel]:
-    """Due things of an account, oldest first, each noted as under way before it is sent."""
+async def take_due(
+    pool: Pool, account_id: UUID, kind: Kind, schedule_s: Sequence[float], *, now: datetime, limit: int
+) -> list[Parcel]:
+    """Due things of an account, oldest first, each noted as under way before it is sent.
+
+    Should this process die, they are due again after a pause of the schedule, and looked for first.
+    """
     rows = await pool.fetch(
-        "with due as (select account_id, delivery_id, in_flight from delivery where account_id = $1 and kind = $2"
-        " and state in ('waiting', 'retrying') and next_attempt_at <= $3 order by next_attempt_at, delivery_id limit $4"
-        " for update)"
-        " update delivery d set in_flight = true, attempts = d.attempts + 1 from due"
+        "with due as (select account_id, delivery_id, in_flight, tried from delivery where account_id = $1"
+        " and kind = $2 and state in ('waiting', 'retrying') and next_attempt_at <= $3"
+        " order by next_attempt_at, delivery_id limit $4 for update)"
+        " update delivery d set in_flight = true, attempts = d.attempts + 1, next_attempt_at = $5,"
+        " tried = case when not due.in_flight or due.tried = d.wanted then d.wanted end from due"
         " where d.account_id = due.account_id and d.delivery_id = due.delivery_id"
-        " returning d.delivery_id, d.subject_id, d.attempts, due.in_flight, d.wanted, d.sent, d.corrections",
-        account_id, kind, now, limit,
+        " returning d.delivery_id, d.subject_id, d.attempts, due.in_flight, d.wanted, due.tried, d.sent, d.corrections",
+        account_id, kind, now, limit, now + timedelta(seconds=_doubt_s(schedule_s)),
     )  # fmt: skip
     return [Parcel(*row.values()) for row in rows]
 
@@ -197,21 +225,37 @@ async def take_due(pool: Pool, account_id: UUID, kind: Kind, *, now: datetime, l
 async def settle(
     conn: Conn, account_id: UUID, parcel: Parcel, result: Result, schedule_s: Sequence[float], *, now: datetime
 ) -> None:
-    """Notes what became of a try, in one transaction with its line in the journal of attempts."""
+    """Notes what became of a try, in one transaction with its line in the journal of attempts.
+
+    A wish that changed meanwhile waits for its own try. What was held meanwhile stays held, unless it has arrived.
+    """
     following = decide(result, parcel.attempts, schedule_s, now=now, chance=_chance.random())
     code, detail = ("", "") if isinstance(result, Delivered) else (result.code, result.detail)
-    uncertain = isinstance(result, TryAgain) and result.sent
+    # Only an answer about the thing itself ends the doubt: a later try that sent nothing leaves it as it was.
+    uncertain = isinstance(result, (TryAgain, Held)) and (result.sent or parcel.uncertain)
+    delivered = result if isinstance(result, Delivered) else None
     async with conn.transaction():
+        row = await conn.fetchrow(
+            "select state, wanted, code, error from delivery where account_id = $1 and delivery_id = $2 for update",
+            account_id, parcel.delivery_id,
+        )  # fmt: skip
+        if row is None:
+            return
+        state, at, note = following.state, following.at, (code, detail[:500] or None)
+        changed = row["wanted"] != dict(parcel.wanted)
+        if row["state"] in ("held", "off") and (changed or delivered is None):
+            state, at, note = row["state"], None, (row["code"], row["error"])
+        elif changed:
+            state, at = "waiting", now + timedelta(seconds=_doubt_s(schedule_s)) if uncertain else now
         await conn.execute(
-            "update delivery set state = case when wanted = $11 then $3 else 'waiting' end, code = $4, error = $5,"
-            " next_attempt_at = case when wanted = $11 then $6::timestamptz else $7 end, in_flight = $8,"
-            " vendor_id = coalesce($9, vendor_id), sent = coalesce($10, sent), updated_at = $7,"
-            " sent_at = case when $3 = 'delivered' then $7 else sent_at end,"
-            " corrections = corrections + case when $3 = 'delivered' and sent is not null then 1 else 0 end"
+            "update delivery set state = $3, code = $4, error = $5, next_attempt_at = $6, in_flight = $7,"
+            " vendor_id = coalesce($8, vendor_id), sent = coalesce($9, sent), updated_at = $10,"
+            " sent_at = case when $11 then $10 else sent_at end,"
+            " corrections = corrections + case when $11 and sent is not null then 1 else 0 end"
             " where account_id = $1 and delivery_id = $2",
-            account_id, parcel.delivery_id, following.state, code, detail[:500] or None, following.at, now, uncertain,
-            result.vendor_id if isinstance(result, Delivered) else None,
-            dict(result.sent) if isinstance(result, Delivered) else None, dict(parcel.wanted),
+            account_id, parcel.delivery_id, state, *note, at, uncertain,
+            delivered.vendor_id if delivered else None, dict(delivered.sent) if delivered else None, now,
+            delivered is not None,
         )  # fmt: skip
         await conn.execute(
             "insert into delivery_attempt (account_id, delivery_id, attempt_id, at, outcome, code, detail)"

@@ -6,6 +6,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from uuid import UUID
 
+UNAVAILABLE = "unavailable"
+
 
 @dataclass(frozen=True, slots=True)
 class Choice:
@@ -24,7 +26,10 @@ class Directory:
 
 
 class DirectoryAway(Exception):
-    """The lists cannot be read; `sentence` says in Russian and English what to do. `code`: not_connected, or why."""
+    """The lists cannot be read; `sentence` says in Russian and English what to do.
+
+    `code`: not_connected, `UNAVAILABLE` (which says nothing about the credentials), or the refusal's own.
+    """
 
     def __init__(self, code: str, sentence: tuple[str, str]) -> None:
         super().__init__(code)

@@ -59,9 +59,11 @@ def may_correct(
 ) -> bool:
     """Whether a lead that was sent is taken back and sent again: once, within a day, and only because its visit was found.
 
-    A change of the owner's settings is no reason: what stands there may have been worked on.
+    A change of the owner's settings is no reason: what stands there may have been worked on. Nor is a session that the
+    other system has refused already.
     """
-    if "session_id" not in wanted or dict(sent) == dict(wanted):
+    session_id = wanted.get("session_id")
+    if session_id is None or session_id in (sent.get("session_id"), sent.get("refused_session_id")):
         return False
     fresh = sent_at is None or now - sent_at <= CORRECTION_WINDOW
     return allowed and fresh and corrections < CORRECTIONS_MOST

@@ -5,8 +5,9 @@ Which campaign a lead belongs to is decided here; the words of the other system 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 from uuid import UUID
@@ -17,7 +18,7 @@ from server.delivery import relay
 from server.delivery.relay import Held, Parcel, Refused, Result
 from server.leads import store
 from server.leads.model import Attribution, Fallback, may_correct
-from server.leads.settings import LeadsIntegration
+from server.leads.settings import LeadsIntegration, read_settings
 from server.platform.postgres import Conn, Pool, Row
 
 #: A session older than this is no longer known to the other system.
@@ -28,7 +29,7 @@ _CLOCKS = timedelta(minutes=1)  # the vendor's clock shows whole seconds, and no
 
 @dataclass(frozen=True, slots=True)
 class OutgoingLead:
-    """One lead as it leaves. `wanted` is what it was decided by; kept as what stands there."""
+    """One lead as it leaves: in a session, or where the other three say. `wanted` is kept as what stands there."""
 
     ext_id: str
     at: datetime
@@ -80,25 +81,24 @@ async def want(
         now=now,
     ):  # fmt: skip
         return False
-    connection = await accounts.connection_row(conn, account_id, "uis")
-    held, why = "", ""
-    if connection is None:
-        held = "not_connected"
-    elif connection["state"] != "active":
-        held, why = "connection_refused", connection["state_note"]
+    held, why = await accounts.why_held(conn, account_id, "uis")
     return await relay.want(conn, account_id, "lead", booking["booking_id"], wanted, now=now, held=held, why=why)
 
 
 def wish(
     visit: Row | None, attribution: Attribution, settings: LeadsIntegration, *, created_at: datetime
-) -> dict[str, int]:
-    """The visitor's session where the other system still knows it, else campaign, or source and site."""
-    session_id = visit["uis_session_id"] or "" if visit else ""
-    if visit and session_id.isdigit() and created_at - visit["started_at"] <= SESSION_LIFE:
-        return {"session_id": int(session_id)}
+) -> dict[str, Any]:
+    """The visitor's session where the other system still knows it, else campaign, or source and site.
+
+    A session says under `or` where the lead goes should the other system not know it.
+    """
     to = attribution.to if attribution.to != Fallback() else settings.default.fallback()
     named = {"campaign_id": to.campaign_id, "source_id": to.source_id, "site_id": to.site_id}
-    return {name: value for name, value in named.items() if value is not None}
+    chosen = {name: value for name, value in named.items() if value is not None}
+    session_id = visit["uis_session_id"] or "" if visit else ""
+    if visit and re.fullmatch("[0-9]{1,18}", session_id) and created_at - visit["started_at"] <= SESSION_LIFE:
+        return {"session_id": int(session_id), **({"or": chosen} if chosen else {})}
+    return chosen
 
 
 # --- sending
@@ -107,22 +107,26 @@ def wish(
 async def deliver(
     pool: Pool, desk: LeadDesk | None, account_id: UUID, schedule_s: Sequence[float], *, now: datetime
 ) -> datetime | None:
-    """Sends what is due, in one small group; answers when something is due next."""
-    if desk is None:
-        async with pool.acquire() as conn:
-            await relay.hold_all(conn, account_id, "lead", "not_connected", "", now=now)
-        return None
-    parcels = await relay.take_due(pool, account_id, "lead", now=now, limit=GROUP)
+    """Sends what is due, in one small group; answers when something is due next. `now` is before `desk` was opened."""
+    async with pool.acquire() as conn:
+        enabled = read_settings(await accounts.integration_settings(conn, account_id, "leads")).enabled
+        if desk is None or not enabled:
+            held, why = ("integration_off", "") if not enabled else await accounts.why_held(conn, account_id, "uis")
+            await relay.hold_all(conn, account_id, "lead", held or "not_connected", why, now=now)
+            return None
+    parcels = await relay.take_due(pool, account_id, "lead", schedule_s, now=now, limit=GROUP)
     async with pool.acquire() as conn:
         rows = await store.leads_to_send(conn, account_id, [parcel.subject_id for parcel in parcels])
     results = await _send(desk, parcels, {row["booking_id"]: row for row in rows}, now=now)
     async with pool.acquire() as conn:
         for parcel, result in results:
             await relay.settle(conn, account_id, parcel, result, schedule_s, now=now)
-        held = next((result for _, result in results if isinstance(result, Held)), None)
-        if held:
-            await relay.hold_all(conn, account_id, "lead", held.code, held.detail, now=now)
-            await accounts.mark_connection(conn, account_id, "uis", "refused", held.detail)
+        held_by = next((result for _, result in results if isinstance(result, Held)), None)
+        if held_by:
+            if await accounts.refuse_connection(conn, account_id, "uis", held_by.detail, tried_at=now):
+                await relay.hold_all(conn, account_id, "lead", held_by.code, held_by.detail, now=now)
+            else:  # mended while this try was under way
+                await relay.release(conn, account_id, "lead", now=now)
         return await relay.next_due(conn, account_id, "lead")
 
 
@@ -136,15 +140,43 @@ async def _send(
         lead = outgoing(row, parcel.wanted, now=now) if row else Refused("gone", "the booking is no longer here")
         if isinstance(lead, Refused):
             results.append((parcel, lead))
-        elif parcel.sent is not None and parcel.sent != parcel.wanted and (trouble := await desk.remove(lead)):
+        elif _something_else_may_stand(parcel) and (trouble := await desk.remove(lead)):
             results.append((parcel, trouble))
         else:
             ready.append((parcel, lead))
-    if ready:
-        uncertain = frozenset(lead.ext_id for parcel, lead in ready if parcel.uncertain)
-        told = await desk.load([lead for _, lead in ready], uncertain=uncertain)
-        results += [(parcel, result) for (parcel, _), result in zip(ready, told, strict=True)]
-    return results
+    told = await _load(desk, ready)
+    refused = [
+        (parcel, instead)
+        for (parcel, lead), (_, result) in zip(ready, told, strict=True)
+        if isinstance(result, Refused) and (instead := _instead(lead, parcel.sent))
+    ]
+    again = dict(zip((parcel.delivery_id for parcel, _ in refused), await _load(desk, refused), strict=True))
+    return results + [again.get(parcel.delivery_id, (parcel, result)) for parcel, result in told]
+
+
+async def _load(desk: LeadDesk, ready: Sequence[tuple[Parcel, OutgoingLead]]) -> list[tuple[Parcel, Result]]:
+    if not ready:
+        return []
+    uncertain = frozenset(lead.ext_id for parcel, lead in ready if parcel.uncertain)
+    told = await desk.load([lead for _, lead in ready], uncertain=uncertain)
+    return [(parcel, result) for (parcel, _), result in zip(ready, told, strict=True)]
+
+
+def _something_else_may_stand(parcel: Parcel) -> bool:
+    """What was delivered, or what may have been, differs from what is wished now: it is taken away first."""
+    delivered = parcel.sent is not None and parcel.sent != parcel.wanted
+    return delivered or (parcel.uncertain and parcel.tried != parcel.wanted)
+
+
+def _instead(lead: OutgoingLead, sent: Mapping[str, Any] | None) -> OutgoingLead | None:
+    """A refused session costs no lead: it goes where the settings say, or back to where it stood."""
+    to = lead.wanted.get("or") or sent
+    if lead.session_id is None or not to:
+        return None
+    return replace(
+        lead, wanted={**to, "refused_session_id": lead.session_id}, session_id=to.get("session_id"),
+        campaign_id=to.get("campaign_id"), source_id=to.get("source_id"), site_id=to.get("site_id"),
+    )  # fmt: skip
 
 
 def lead_key(booking_id: UUID) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from server.delivery.relay import Delivered, Held, Refused, Result, TryAgain
-from server.leads.directory import Choice, Directory, DirectoryAway
+from server.leads.directory import UNAVAILABLE, Choice, Directory, DirectoryAway
 from server.leads.sending import OutgoingLead
 from server.platform.egress import Forbidden, RateLimited, Rejected, Unauthorized, VendorError
 from server.uis.data_api import DataApi
@@ -55,7 +55,7 @@ def _away(error: VendorError) -> DirectoryAway:
         told = [sentence(error.reason, facts=error.facts, lang=lang) for lang in ("ru", "en")]
         return DirectoryAway(error.reason, (told[0], told[1]))
     return DirectoryAway(
-        "unavailable",
+        UNAVAILABLE,
         (
             f"UIS сейчас не отвечает, попробуйте через минуту ({error}).",
             f"UIS does not answer; try in a minute ({error}).",
@@ -86,9 +86,9 @@ def result_of(error: VendorError, *, sent: bool) -> Result:
     """What an error of the vendor means for one thing on its way. The sentence is Russian: the owner's language."""
     match error:
         case AccessRefused(reason=reason, facts=facts) | RightRefused(reason=reason, facts=facts):
-            return Held(reason, sentence(reason, facts=facts, lang="ru"))
+            return Held(reason, sentence(reason, facts=facts, lang="ru"), sent=sent)
         case Unauthorized() | Forbidden():
-            return Held("refused", str(error))
+            return Held("refused", str(error), sent=sent)
         case RateLimited(retry_after_s=pause_s):
             return TryAgain("limit", str(error), after_s=pause_s, sent=sent)
         case RequestRefused(code=code):

@@ -71,6 +71,16 @@ async def test_an_address_that_is_not_listed_is_told_with_the_place_to_mend_it(o
     assert "UIS отвечает" in await owner.send("/integrations/uis/check")
 
 
+async def test_a_uis_that_does_not_answer_says_nothing_about_a_key_that_works(owner: Owner, uis: RunningUis) -> None:
+    await owner.send("/integrations/uis", access_token=KEY)
+    uis.uis.switch(fault_rate=1.0, fault_kinds=["http_502"])
+    assert "UIS сейчас не отвечает" in await owner.send("/integrations/uis/check", status=422)
+    uis.uis.switch(fault_rate=0.0)
+    page = await owner.page("/integrations/leads")
+    assert "UIS подключён" in page or "badge exact" in page
+    assert "сейчас не отвечает" not in page
+
+
 async def test_switching_on_without_a_choice_says_what_is_missing(owner: Owner) -> None:
     await owner.send("/integrations/uis", access_token=KEY)
     assert "выберите рекламную кампанию" in await owner.send(

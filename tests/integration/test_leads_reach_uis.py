@@ -13,13 +13,16 @@ from aiohttp.test_utils import TestClient, TestServer
 
 from e2e.stand.uis.app import RunningUis, start_uis
 from server.accounts import flow
+from server.accounts import store as accounts
 from server.app import build
+from server.delivery import relay
 from server.platform.clock import utc_now
 from server.platform.vault import load_vault
 from server.settings import Settings
 from tests.conftest import Salon, eventually, make_salon
 from tests.factories import MOSCOW, Browser, ident, webhook
 
+KEY = "stand-key-0123456789"
 SITE, CAMPAIGN, APP_SITE = 43525, 268176, 43526
 STAFF: dict[str, Any] = {"online": False, "bookform_id": 0, "is_mobile": 0, "record_from": "", "created_user_id": 12}
 APP: dict[str, Any] = {"online": True, "bookform_id": 0, "is_mobile": 0, "record_from": "YPLACES"}
@@ -53,6 +56,13 @@ class Desk:
         await self.salon.collect(browser.batch(*events))
         await self.salon.webhook(webhook(record_id, **fields))
 
+    async def mended(self) -> None:
+        """What was wrong with the connection is mended, as `account connect uis` does it."""
+        async with self.pool.acquire() as conn, conn.transaction():
+            account_id = self.salon.made.account.account_id
+            await accounts.mark_connection(conn, account_id, "uis", "active", "")
+            await relay.release_all(conn, account_id, now=utc_now())
+
     async def delivery(self, record_id: int) -> dict[str, Any]:
         found = (await self.salon.get("/leads", record_id=record_id))["data"]
         return found[0]["delivery"] if found else {}
@@ -82,7 +92,7 @@ async def desk(dsn: str, pool: asyncpg.Pool, uis: RunningUis, settings: Settings
         salon = await make_salon(client, pool, own)
         vault = load_vault("", own.data_dir)
         async with pool.acquire() as conn:
-            secret = {"access_token": "stand-key-0123456789"}
+            secret = {"access_token": KEY}
             await flow.connect(conn, vault, salon.made.account.account_id, "uis", "test", secret)
         yield Desk(salon, uis, pool)
 
@@ -233,6 +243,86 @@ async def test_a_session_known_late_reaches_the_request(desk: Desk) -> None:
         return [row.get("visitor_session_id") for row in desk.rows()] == [session]
 
     await eventually(corrected)
+
+
+async def test_a_lost_answer_is_not_forgotten_while_a_person_mends_what_keeps_us_from_asking(desk: Desk) -> None:
+    """It was loaded and the answer lost; then UIS refuses us. What stands there is found when it lets us in again."""
+    await desk.switch()
+    desk.uis.uis.cue("lost_answer", method="upload.offline_messages")
+    desk.uis.uis.switch(forbidden=["get.offline_messages_report"])
+    await desk.salon.webhook(webhook(716))
+    await desk.until(716, "held")
+    assert len(desk.rows()) == 1
+    desk.uis.uis.switch(forbidden=[])
+    await desk.mended()
+    await desk.until(716, "delivered")
+    assert len(desk.rows()) == 1
+
+
+async def test_what_may_have_arrived_is_taken_away_when_something_else_is_wished_meanwhile(desk: Desk) -> None:
+    await desk.switch()
+    session = desk.uis.uis.visit(at=utc_now() - timedelta(minutes=1))
+    desk.uis.uis.cue("lost_answer", method="upload.offline_messages")
+    desk.uis.uis.switch(forbidden=["get.offline_messages_report"])
+    await desk.salon.webhook(webhook(717))
+    await desk.until(717, "held")
+    await desk.booked(717, session=session)
+
+    async def wished() -> bool:
+        return "session_id" in await desk.pool.fetchval("select wanted from delivery")
+
+    await eventually(wished)
+    desk.uis.uis.switch(forbidden=[])
+    await desk.mended()
+    await desk.until(717, "delivered")
+    assert [row["visitor_session_id"] for row in desk.rows()] == [session]
+
+
+async def test_a_session_that_uis_does_not_know_costs_no_lead(desk: Desk) -> None:
+    await desk.switch()
+    await desk.booked(718, session=987654321)
+    await desk.until(718, "delivered")
+    (row,) = desk.rows()
+    assert (row["source_id"], row["visitor_session_id"]) == (8, None)
+    attempts = (await desk.salon.get("/deliveries"))["data"][0]["history"]
+    await desk.salon.webhook(webhook(718, status="update", changed=datetime.now(MOSCOW) + timedelta(seconds=2)))
+    await desk.salon.webhook(webhook(719))
+    await desk.until(719, "delivered")
+    told = {one["record_id"]: one for one in (await desk.salon.get("/deliveries"))["data"]}
+    assert told[718]["history"] == attempts, "a refused session is no reason to put right what stands"
+    assert len(desk.rows()) == 2
+
+
+async def test_a_correction_that_uis_refuses_leaves_the_lead_where_it_was(desk: Desk) -> None:
+    await desk.switch()
+    await desk.salon.webhook(webhook(720))
+    await desk.until(720, "delivered")
+    await desk.booked(720, session=987654321)
+
+    async def tried() -> bool:
+        return bool(await desk.pool.fetchval("select corrections = 1 from delivery"))
+
+    await eventually(tried)
+    await desk.until(720, "delivered")
+    assert [(row["source_id"], row["visitor_session_id"]) for row in desk.rows()] == [(8, None)]
+
+
+async def test_what_is_off_stays_off_when_the_connection_is_mended(desk: Desk) -> None:
+    await desk.switch()
+    desk.uis.uis.keys[KEY] = "expired"
+    await desk.salon.webhook(webhook(721))
+    await desk.until(721, "held")
+    await desk.switch(enabled=False)
+    desk.uis.uis.keys[KEY] = "ok"
+    await desk.mended()
+
+    async def off() -> bool:
+        return bool(await desk.pool.fetchval("select state = 'held' and code = 'integration_off' from delivery"))
+
+    await eventually(off)
+    assert desk.rows() == []
+    await desk.switch()
+    await desk.until(721, "delivered")
 
 
 async def test_forty_bookings_among_faults_arrive_once_each(desk: Desk) -> None:
