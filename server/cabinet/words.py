@@ -131,7 +131,7 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     "advice_macro": ("Метка не заполнена рекламной системой: {detail}", "A mark was not filled in by the ad system: {detail}"),
     "h_create": ("создана", "made"), "h_update": ("изменена", "changed"), "h_delete": ("удалена", "deleted"), "h_read": ("прочитана по API", "read by API"),
     "h_late": ("пришло с опозданием, состояние не изменило", "came late, changed nothing"),
-    "e_hit": ("страница", "page"), "e_open": ("открыта форма", "form opened"), "e_form": ("форма загружена", "the form has opened"),
+    "e_hit": ("страница", "page"), "e_open": ("открыта форма", "form opened"), "e_form": ("форма открылась", "the form has opened"),
     "e_step": ("шаг формы", "step of the form"), "e_booked": ("запись оформлена", "booking made"), "e_record": ("форма назвала номер записи", "the form named the record"),
     "e_uis": ("сессия UIS", "UIS session"), "e_contact": ("оставлен контакт", "contact left"), "e_consent": ("согласие", "consent"),
     # steps of the form, by the names the form gives them
