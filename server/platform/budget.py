@@ -235,6 +235,10 @@ class Budget:
                 # Nobody can say what the others have spent: wait rather than break the vendor's limit.
                 _log.warning("budget.database_away", error=type(error).__name__)
                 wait = 1.0
+            except Exception:
+                # This task serves everybody who waits: without it they would wait for ever.
+                _log.exception("budget.ask_failed")
+                wait = 1.0
             if wait > PATIENCE_S:
                 self._wishes = [other for other in self._wishes if other is not wish]
                 if not wish.ready.done():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 
+import asyncpg
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -143,3 +144,23 @@ async def test_a_pause_longer_than_any_window_is_told_to_everybody_who_asks_and_
     time.now += 3590
     await budget.take(Priority.WEBHOOK, "a")
     assert time.now >= 4600
+
+
+class _FailsOnce(LocalTally):
+    """As when the database answers with an error that is not its absence."""
+
+    failed = False
+
+    async def ask(self, priority: Priority) -> float:
+        if not self.failed:
+            self.failed = True
+            raise asyncpg.UndefinedTableError
+        return await super().ask(priority)
+
+
+async def test_an_error_of_the_tally_keeps_nobody_waiting_for_ever() -> None:
+    time = Time()
+    budget = Budget(_FailsOnce(YCLIENTS_WINDOWS, now=time), sleep=time.sleep)
+    async with asyncio.timeout(5):
+        await asyncio.gather(*(budget.take(Priority.WEBHOOK, "a") for _ in range(3)))
+    assert time.now > 1000
