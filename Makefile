@@ -4,8 +4,14 @@ PYTHON ?= python3
 PORT ?= 8080
 VENV := .venv
 PY := $(VENV)/bin/python
+export PYTHON
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PYTHONPATH := $(CURDIR)
+
+# Recipes share the environment and the ports: one after the other, whatever -j says.
+.NOTPARALLEL:
+# Make looks at a stamp before it makes the environment: one without its interpreter has to go earlier.
+$(shell [ -x $(PY) ] || rm -f $(VENV)/.runtime $(VENV)/.dev)
 
 .DEFAULT_GOAL := help
 .PHONY: help run test install setup dev fmt lint unit integration e2e faults bench js js-test docs deps check system clean
@@ -90,7 +96,8 @@ bench: $(VENV)/.dev js ## speed, as ratios to a baseline of the same run
 	$(PY) -m tests.bench
 
 docs: $(VENV)/.dev ## generated documents: .env.example
-	$(PY) -m server check --env-example > .env.example
+	@$(PY) -m server check --env-example > .env.example.new || { rm -f .env.example.new; exit 1; }
+	@mv .env.example.new .env.example
 
 deps: $(VENV)/.dev ## lock the requirements anew, with hashes
 	$(PY) -m pip install -qq pip-tools

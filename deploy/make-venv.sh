@@ -3,6 +3,8 @@
 set -euo pipefail
 python=$1 venv=$2
 "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed" >&2; exit 1; }
+# What was installed into an environment that is no more has to be installed again.
+rm -f "$venv/.runtime" "$venv/.dev"
 if ! "$python" -m venv "$venv" >/dev/null 2>&1; then
   rm -rf "$venv"
   if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then

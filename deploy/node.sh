@@ -6,7 +6,7 @@ if [ "$release" -ge 20 ] && command -v npm >/dev/null; then
   exec "$@"
 fi
 venv=$(cd "$(dirname "$0")/.." && pwd)/.venv
-[ -x "$venv/bin/python" ] || bash "$(dirname "$0")/make-venv.sh" python3 "$venv"
+[ -x "$venv/bin/python" ] || bash "$(dirname "$0")/make-venv.sh" "${PYTHON:-python3}" "$venv"
 [ -x "$venv/bin/node" ] || "$venv/bin/python" -m pip install -qq --require-hashes -r "$(dirname "$0")/../requirements/node.txt"
 # That Node brings certificates of its own; it shall trust those of the system as well, as pip and the system's Node do.
 system=/etc/ssl/certs/ca-certificates.crt
