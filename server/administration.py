@@ -166,14 +166,14 @@ async def operate(settings: Settings, dsn: str, arguments: argparse.Namespace) -
 
 async def _replay(pool: Pool, worker: Worker, account_id: UUID, *, dry_run: bool) -> int:
     async with pool.acquire() as conn:
-        items = await inbox.quarantined(conn, account_id, limit=100_000)
+        items = await inbox.open_ids(conn, account_id)
     _say(f"{len(items)} quarantined items" + (" would be worked on again" if dry_run else ""))
     if dry_run:
         return 0
     done = 0
-    for number, item in enumerate(items, 1):
+    for number, quarantine_id in enumerate(items, 1):
         async with pool.acquire() as conn, conn.transaction():
-            outcome = await inbox.replay(conn, worker.handlers, account_id, item["quarantine_id"], now=utc_now())
+            outcome = await inbox.replay(conn, worker.handlers, account_id, quarantine_id, now=utc_now())
         done += outcome is not None and not outcome.rejected
         _progress(number, len(items))
     _say(f"{done} replayed, {len(items) - done} stay in quarantine")
@@ -222,6 +222,8 @@ async def _backfill(pool: Pool, worker: Worker, account_id: UUID, back: timedelt
         _progress(state.slice, state.slices)
         if state.state != "running":
             _say(f"{state.state}: {state.read} bookings read, {state.stored} new or changed")
+            if state.unreadable:
+                _complain(f"{state.unreadable} of them could not be read; the log names them")
             return 0 if state.state == "done" else 1
         if job is None or state.last_error:
             if state.last_error:

@@ -393,6 +393,16 @@ async def recent(
     )  # fmt: skip
 
 
+async def open_ids(conn: Conn, account_id: UUID) -> list[UUID]:
+    """All that waits in quarantine, oldest first."""
+    rows = await conn.fetch(
+        "select quarantine_id from quarantine where account_id = $1 and state = 'open'"
+        " order by received_at, quarantine_id",
+        account_id,
+    )
+    return [row["quarantine_id"] for row in rows]
+
+
 async def held_for_company(conn: Conn, account_id: UUID, company_id: int, *, limit: int = 1000) -> list[UUID]:
     """Open items that were held because their branch was unknown, oldest first."""
     rows = await conn.fetch(
