@@ -22,6 +22,8 @@ from server.platform.postgres import Conn, Pool
 from server.platform.vault import Vault
 
 LOGIN_LINK_LIFE = timedelta(hours=24)
+#: How long a login waits for its code; then its password is forgotten.
+WAITING_LOGIN_LIFE = timedelta(minutes=15)
 SESSION_LIFE = timedelta(days=30)
 _HASHER = argon2.PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
 #: A hash no password has; checking against it makes an unknown e-mail cost as much time as a known one.
@@ -188,6 +190,32 @@ async def credentials(
     if row is None or row["state"] != state:
         return None
     opened: dict[str, str] = json.loads(vault.open(row["sealed"], account_id=account_id, field=f"connection:{vendor}"))
+    return opened
+
+
+async def keep_login(
+    conn: Conn,
+    vault: Vault,
+    account_id: AccountId,
+    vendor: str,
+    typed: dict[str, str],
+    *,
+    recipient: str,
+    now: datetime,
+) -> None:
+    """Keeps a login until its code comes, sealed and for `WAITING_LOGIN_LIFE`; the connection stays as it is."""
+    sealed = vault.seal(json.dumps(typed).encode(), account_id=account_id, field=f"waiting_login:{vendor}")
+    await store.save_login(conn, account_id, vendor, sealed, recipient=recipient, until=now + WAITING_LOGIN_LIFE)
+
+
+async def waiting_login(
+    conn: Conn, vault: Vault, account_id: AccountId, vendor: str, *, now: datetime
+) -> dict[str, str] | None:
+    row = await store.waiting_login(conn, account_id, vendor, now=now)
+    if row is None:
+        return None
+    field = f"waiting_login:{vendor}"
+    opened: dict[str, str] = json.loads(vault.open(row["sealed"], account_id=account_id, field=field))
     return opened
 
 

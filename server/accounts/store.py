@@ -382,6 +382,31 @@ async def mark_connection(conn: Conn, account_id: AccountId, vendor: str, state:
     )  # fmt: skip
 
 
+async def save_login(
+    conn: Conn, account_id: AccountId, vendor: str, sealed: bytes, *, recipient: str, until: datetime
+) -> None:
+    await conn.execute(
+        "insert into waiting_login (account_id, vendor, sealed, recipient, until) values ($1, $2, $3, $4, $5)"
+        " on conflict (account_id, vendor) do update set sealed = excluded.sealed, recipient = excluded.recipient,"
+        " until = excluded.until",
+        account_id, vendor, sealed, recipient[:200], until,
+    )  # fmt: skip
+
+
+async def waiting_login(conn: Conn, account_id: AccountId, vendor: str, *, now: datetime) -> Row | None:
+    """A login whose code has not come yet. One whose time is over is deleted, not answered."""
+    await conn.execute(
+        "delete from waiting_login where account_id = $1 and vendor = $2 and until <= $3", account_id, vendor, now
+    )
+    return await conn.fetchrow(
+        "select sealed, recipient, until from waiting_login where account_id = $1 and vendor = $2", account_id, vendor
+    )
+
+
+async def forget_login(conn: Conn, account_id: AccountId, vendor: str) -> None:
+    await conn.execute("delete from waiting_login where account_id = $1 and vendor = $2", account_id, vendor)
+
+
 async def integration_settings(conn: Conn, account_id: AccountId, name: str) -> dict[str, Any] | None:
     settings: dict[str, Any] | None = await conn.fetchval(
         "select settings from integration where account_id = $1 and name = $2", account_id, name

@@ -61,6 +61,7 @@ async def _keep_up(conn: Conn, now: datetime) -> None:
         await drop_days(conn, table, now - timedelta(days=kept.days))
     await delete_portions(conn, "event_once", "seen_at < $1", now - _EVENT_IDS_KEPT)
     await delete_portions(conn, "login_session", "expires_at < $1", now)
+    await delete_portions(conn, "waiting_login", "until < $1", now)
     await delete_portions(conn, "login_link", "expires_at < $1", now - timedelta(days=7))
 
 
