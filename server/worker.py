@@ -21,6 +21,7 @@ from server.accounts.store import account_of_hook
 from server.bookings import backfill, reconcile
 from server.bookings import catching_up_store as catching_up
 from server.bookings import flow as bookings
+from server.bookings.source import passing_over
 from server.deals import flow as deals
 from server.delivery import inbox, outbox, relay, retention
 from server.delivery.inbox import Handle
@@ -294,12 +295,14 @@ class Worker:
             while not last:
                 page = await source.changed(branch, utc_now() - back, number)
                 for item in page.items:
-                    async with self._parts.pool.acquire() as conn:
-                        transaction = conn.transaction()
-                        await transaction.start()
-                        result = await take(conn, branch, item, utc_now())
-                        # A dry run does everything and takes it back, so that its count cannot differ.
-                        await (transaction.rollback() if dry_run else transaction.commit())
+                    result = ""
+                    with passing_over(branch, item, {}):
+                        async with self._parts.pool.acquire() as conn:
+                            transaction = conn.transaction()
+                            await transaction.start()
+                            result = await take(conn, branch, item, utc_now())
+                            # A dry run does everything and takes it back, so that its count cannot differ.
+                            await (transaction.rollback() if dry_run else transaction.commit())
                     yield branch.company_id, result == "stored"
                 number, last = number + 1, page.last
 

@@ -1,8 +1,12 @@
-"""SQL of the reconciler and of backfills. Claims carry a lease, so that a dead worker's work is taken again."""
+"""SQL of the reconciler and of backfills. Claims carry a lease, so that a dead worker's work is taken again.
+
+The end of the lease is the fence as well: whoever writes names the end that was given, so a worker that came back
+after another had taken over writes nothing.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -12,14 +16,20 @@ from server.accounts.model import Branch
 from server.platform.postgres import Conn, Pool, Row
 
 
-@dataclass(frozen=True, slots=True)
+class LeaseLost(Exception):
+    """Another worker has this branch now."""
+
+
+@dataclass(slots=True)
 class Due:
-    """A branch whose turn it is."""
+    """A branch whose turn it is; `lease_until` moves when it is renewed."""
 
     account_id: UUID
     branch_id: UUID
     looked_until: datetime | None
     period_s: float
+    unreadable: list[str]
+    lease_until: datetime
 
 
 async def claim_due(pool: Pool, *, now: datetime, lease_until: datetime, period_s: float) -> Due | None:
@@ -39,26 +49,48 @@ async def claim_due(pool: Pool, *, now: datetime, lease_until: datetime, period_
             " where r.next_at <= $1 and (r.lease_until is null or r.lease_until < $1)"
             " order by r.next_at limit 1 for update of r skip locked) due"
             " where r.account_id = due.account_id and r.branch_id = due.branch_id"
-            " returning r.account_id, r.branch_id, r.looked_until, r.period_s",
+            " returning r.account_id, r.branch_id, r.looked_until, r.period_s, r.unreadable, r.lease_until",
             now, lease_until,
         )  # fmt: skip
     return Due(*row.values()) if row else None
 
 
-async def looked(pool: Pool, due: Due, *, looked_until: datetime, period_s: float, read: int, missed: int) -> None:
-    await pool.execute(
+async def renew_due(pool: Pool, due: Due, *, lease_until: datetime) -> None:
+    """Raises `LeaseLost`."""
+    done = await pool.execute(
+        "update reconcile set lease_until = $4 where account_id = $1 and branch_id = $2 and lease_until = $3",
+        due.account_id, due.branch_id, due.lease_until, lease_until,
+    )  # fmt: skip
+    if not done.endswith(" 1"):
+        raise LeaseLost
+    due.lease_until = lease_until
+
+
+async def looked(
+    pool: Pool,
+    due: Due,
+    *,
+    looked_until: datetime,
+    period_s: float,
+    read: int,
+    missed: int,
+    unreadable: Sequence[str],
+) -> bool:
+    """False: the lease is another's, nothing was written."""
+    done = await pool.execute(
         "update reconcile set looked_until = $3, last_at = $3, next_at = $3::timestamptz + $4 * interval '1 second',"
         " period_s = $4, lease_until = null, looks = looks + 1, missed = missed + $6, last_read = $5, last_missed = $6,"
-        " last_error = '' where account_id = $1 and branch_id = $2",
-        due.account_id, due.branch_id, looked_until, int(period_s), read, missed,
+        " last_error = '', unreadable = $7 where account_id = $1 and branch_id = $2 and lease_until = $8",
+        due.account_id, due.branch_id, looked_until, int(period_s), read, missed, list(unreadable), due.lease_until,
     )  # fmt: skip
+    return done.endswith(" 1")
 
 
 async def failed(pool: Pool, due: Due, *, next_at: datetime, error: str) -> None:
     await pool.execute(
         "update reconcile set next_at = $3, lease_until = null, last_error = $4"
-        " where account_id = $1 and branch_id = $2",
-        due.account_id, due.branch_id, next_at, error[:500],
+        " where account_id = $1 and branch_id = $2 and lease_until = $5",
+        due.account_id, due.branch_id, next_at, error[:500], due.lease_until,
     )  # fmt: skip
 
 
@@ -75,7 +107,8 @@ async def is_missed(conn: Conn, branch: Branch, item: Mapping[str, Any], *, befo
 async def reconcile_rows(conn: Conn, account_id: UUID) -> list[Row]:
     """What the reconciler found, by branch, for the owner."""
     return await conn.fetch(
-        "select b.company_id, r.last_at, r.next_at, r.looks, r.missed, r.last_read, r.last_missed, r.last_error"
+        "select b.company_id, r.last_at, r.next_at, r.looks, r.missed, r.last_read, r.last_missed, r.last_error,"
+        " cardinality(r.unreadable) as unreadable"
         " from reconcile r join branch b on b.account_id = r.account_id and b.branch_id = r.branch_id"
         " where r.account_id = $1 order by b.company_id",
         account_id,
@@ -101,6 +134,9 @@ class Backfill:
     next_at: datetime
     ended_at: datetime | None
     last_error: str
+    unreadable: int
+    lease_until: datetime | None
+    settled: bool  # the list of what is read stands in the row
 
     @property
     def share(self) -> float:
@@ -110,19 +146,35 @@ class Backfill:
 
 _COLUMNS = (
     "account_id, backfill_id, asked_at, since, until, state, slices, slice, page, read, stored, next_at, ended_at,"
-    " last_error"
+    " last_error, unreadable, lease_until, parts is not null as settled"
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """What one page added."""
+
+    read: int = 0
+    stored: int = 0
+    unreadable: int = 0
+
+
 async def insert_backfill(
-    conn: Conn, account_id: UUID, backfill_id: UUID, *, since: datetime, until: datetime, slices: int, now: datetime
+    conn: Conn,
+    account_id: UUID,
+    backfill_id: UUID,
+    *,
+    since: datetime,
+    until: datetime,
+    parts: list[list[str]],
+    now: datetime,
 ) -> bool:
-    """False: the account has one that has not ended."""
+    """`parts`: branch id, first and last day of each. False: the account has one that has not ended."""
     done = await conn.execute(
-        "insert into backfill (account_id, backfill_id, asked_at, since, until, state, slices, next_at)"
-        " values ($1, $2, $6, $3, $4, 'running', $5, $6)"
+        "insert into backfill (account_id, backfill_id, asked_at, since, until, state, slices, parts, next_at)"
+        " values ($1, $2, $7, $3, $4, 'running', $5, $6, $7)"
         " on conflict (account_id) where state in ('running', 'paused') do nothing",
-        account_id, backfill_id, since, until, slices, now,
+        account_id, backfill_id, since, until, len(parts), parts, now,
     )  # fmt: skip
     return done.endswith(" 1")
 
@@ -141,48 +193,72 @@ async def claim_backfill(
     return Backfill(*row.values()) if row else None
 
 
-async def _changed(pool: Pool, job: Backfill, assignments: str, *values: Any) -> Backfill:
-    """Writes and gives the lease back; what the owner did meanwhile (pause, cancel) stays."""
+async def _changed(pool: Pool, job: Backfill, assignments: str, *values: Any) -> Backfill | None:
+    """Writes; what the owner did meanwhile (pause, cancel) stays. None: the lease is another's, nothing was written."""
     row = await pool.fetchrow(
-        f"update backfill set lease_until = null, {assignments} where account_id = $1 and backfill_id = $2"
+        f"update backfill set {assignments} where account_id = $1 and backfill_id = $2 and lease_until = $3"
         f" returning {_COLUMNS}",
-        job.account_id, job.backfill_id, *values,
+        job.account_id, job.backfill_id, job.lease_until, *values,
     )  # fmt: skip
-    assert row is not None
-    return Backfill(*row.values())
+    return Backfill(*row.values()) if row else None
+
+
+async def renew_backfill(pool: Pool, job: Backfill, *, lease_until: datetime) -> Backfill | None:
+    return await _changed(pool, job, "lease_until = $4", lease_until)
+
+
+async def settle(pool: Pool, job: Backfill, parts: list[list[str]]) -> Backfill | None:
+    return await _changed(pool, job, "parts = $4, slices = $5", parts, len(parts))
+
+
+async def part(pool: Pool, job: Backfill) -> tuple[str, str, str]:
+    """Branch id, first and last day of what is being read."""
+    branch_id, first, last = await pool.fetchval(
+        "select parts -> $3::int from backfill where account_id = $1 and backfill_id = $2",
+        job.account_id, job.backfill_id, job.slice,
+    )  # fmt: skip
+    return branch_id, first, last
 
 
 async def keep_place(
-    pool: Pool, job: Backfill, place: tuple[int, int], *, read: int, stored: int, parts: int, now: datetime
-) -> Backfill:
-    over = place[0] >= parts
+    pool: Pool, job: Backfill, place: tuple[int, int], counts: Counts, *, now: datetime
+) -> Backfill | None:
+    """Writes the place down and gives the lease back; the last place ends the backfill."""
     return await _changed(
         pool, job,
-        "slice = $3, page = $4, slices = $7, read = read + $5, stored = stored + $6, last_error = '', next_at = $8,"
-        " state = case when $9 and state = 'running' then 'done' else state end,"
-        " ended_at = case when $9 then $8 else ended_at end",
-        place[0], place[1], read, stored, parts, now, over,
+        "lease_until = null, slice = $4, page = $5, read = read + $6, stored = stored + $7,"
+        " unreadable = unreadable + $8, last_error = '', next_at = $9,"
+        " state = case when $10 and state = 'running' then 'done' else state end,"
+        " ended_at = case when $10 and state = 'running' then $9 else ended_at end",
+        *place, counts.read, counts.stored, counts.unreadable, now, place[0] >= job.slices,
     )  # fmt: skip
 
 
-async def end_backfill(pool: Pool, job: Backfill, *, now: datetime) -> Backfill:
+async def end_backfill(pool: Pool, job: Backfill, *, now: datetime) -> Backfill | None:
     return await _changed(
-        pool, job, "state = case when state = 'running' then 'done' else state end, ended_at = $3, last_error = ''", now
-    )
+        pool, job,
+        "lease_until = null, last_error = '', ended_at = case when state = 'running' then $4 else ended_at end,"
+        " state = case when state = 'running' then 'done' else state end",
+        now,
+    )  # fmt: skip
 
 
-async def put_off(pool: Pool, job: Backfill, *, next_at: datetime, error: str) -> Backfill:
-    return await _changed(pool, job, "next_at = $3, last_error = $4", next_at, error[:500])
+async def put_off(pool: Pool, job: Backfill, *, next_at: datetime, error: str) -> Backfill | None:
+    return await _changed(pool, job, "lease_until = null, next_at = $4, last_error = $5", next_at, error[:500])
 
 
 async def set_state(conn: Conn, account_id: UUID, backfill_id: UUID, state: str, *, now: datetime) -> bool:
-    """Pauses, resumes (`running`) or cancels a backfill that has not ended."""
+    """Pauses, resumes (`running`) or cancels a backfill that has not ended; one that is there already stays as it is."""
     done = await conn.execute(
         "update backfill set state = $3, next_at = $4::timestamptz, ended_at = case when $3 = 'cancelled' then $4::timestamptz end"
-        " where account_id = $1 and backfill_id = $2 and state in ('running', 'paused')",
+        " where account_id = $1 and backfill_id = $2 and state in ('running', 'paused') and state <> $3",
         account_id, backfill_id, state, now,
     )  # fmt: skip
-    return done.endswith(" 1")
+    return done.endswith(" 1") or bool(
+        await conn.fetchval(
+            "select state = $3 from backfill where account_id = $1 and backfill_id = $2", account_id, backfill_id, state
+        )
+    )
 
 
 async def backfills(conn: Conn, account_id: UUID, *, limit: int = 10) -> list[Backfill]:

@@ -6,13 +6,19 @@ overwritten and nothing acts twice.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, Protocol
 
+import asyncpg
+
 from server.accounts.model import Branch
-from server.platform.postgres import Conn
+from server.platform.log import logger
+from server.platform.postgres import DATABASE_AWAY, Conn
+
+_log = logger(__name__)
 
 PAGE_SIZE = 200
 #: Answers `stored` (new here, or newer than what was here) or `duplicate`.
@@ -44,3 +50,33 @@ class BookingSource(Protocol):
 
     async def changed(self, branch: Branch, since: datetime, page: int) -> SourcePage: ...
     async def created(self, branch: Branch, first: date, last: date, page: int) -> SourcePage: ...
+
+
+#: Errors that say nothing of the record at hand: the whole step is repeated later.
+_NOT_OF_THE_RECORD = (
+    *DATABASE_AWAY,
+    asyncpg.TransactionRollbackError,
+    asyncpg.QueryCanceledError,
+    asyncpg.InsufficientResourcesError,
+    asyncpg.SyntaxOrAccessError,
+)
+
+
+@contextmanager
+def passing_over(branch: Branch, item: Mapping[str, Any], unreadable: dict[str, None]) -> Iterator[None]:
+    """A record that cannot be taken stops no other: its id is told to `unreadable` and to the log, nothing else of it."""
+    try:
+        yield
+    except _NOT_OF_THE_RECORD:
+        raise
+    except Exception as error:
+        record_id = id_as_told(item)
+        _log.warning(
+            "record.unreadable", account_id=str(branch.account_id), record_id=record_id, error=type(error).__name__
+        )
+        unreadable[record_id] = None
+
+
+def id_as_told(item: Mapping[str, Any]) -> str:
+    """What stands as the id, short: it may be anything."""
+    return str(item.get("id"))[:40].replace("\0", "").encode("utf-8", "replace").decode()

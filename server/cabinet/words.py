@@ -321,10 +321,17 @@ _PLURALS = {
         "many": "{n} онлайн-записей",
         "other": "{n} онлайн-записи",
     },
+    "unreadable": {
+        "one": "{n} запись не удалось прочитать",
+        "few": "{n} записи не удалось прочитать",
+        "many": "{n} записей не удалось прочитать",
+        "other": "{n} записи не удалось прочитать",
+    },
 }
 _PLURALS_EN = {
     "visits": {"one": "{n} visit", "other": "{n} visits"},
     "bookings": {"one": "{n} online booking", "other": "{n} online bookings"},
+    "unreadable": {"one": "{n} record could not be read", "other": "{n} records could not be read"},
 }
 
 

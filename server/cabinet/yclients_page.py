@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 from typing import Any
 
@@ -58,8 +59,9 @@ async def _page(
     locale = locale_of(session, known)
     async with request.app[POOL].acquire() as conn:
         connection = await store.connection_row(conn, known.account.account_id, "yclients")
+        waiting = await store.waiting_login(conn, known.account.account_id, "yclients", now=utc_now())
     context = {
-        "connection": connection, "months": MONTHS, "error": error, "done": words.text(done, locale) if done else "",
+        "connection": connection, "waiting": waiting, "months": MONTHS, "error": error, "done": words.text(done, locale) if done else "",
         **await _catching_up(request, known),
     }  # fmt: skip
     response = await render(request, "integration_yclients.html", session, known, context)
@@ -81,12 +83,10 @@ async def connect(request: web.Request, session: LoginSession, known: Known) -> 
 @routes.post("/integrations/yclients/code")
 @private
 async def enter_code(request: web.Request, session: LoginSession, known: Known) -> web.StreamResponse:
-    """The code of a two-factor login; what was typed before waits sealed beside the connection."""
+    """The code of a two-factor login; what was typed before waits sealed, beside a connection that goes on working."""
     form = await request.post()
     async with request.app[POOL].acquire() as conn:
-        kept = await flow.credentials(
-            conn, request.app[VAULT], known.account.account_id, "yclients", state="code_wanted"
-        )
+        kept = await flow.waiting_login(conn, request.app[VAULT], known.account.account_id, "yclients", now=utc_now())
     if kept is None:
         raise Problem(404, "not_found", "No code is waited for.")
     return await _enter(
@@ -113,20 +113,20 @@ async def _enter(
         answer = await request.app[AUTHORIZE](str(account_id), login, password, uuid, code)
     except AuthorizeRefused as refused:
         return await _page(request, session, known, status=422, error=words.text(f"yc_{refused.code}", locale))
-    waits = isinstance(answer, CodeWanted)
-    # The password is kept only until the code comes; afterwards the token alone.
-    secret = (
-        {"name": name, "login": login, "password": password, "uuid": answer.uuid}
-        if isinstance(answer, CodeWanted)
-        else {"user_token": answer.user_token, "login": login}
-    )
-    async with request.app[POOL].acquire() as conn:
-        await flow.connect(
-            conn, request.app[VAULT], account_id, "yclients", name, secret,
-            state="code_wanted" if waits else "active", note=answer.recipient if isinstance(answer, CodeWanted) else "",
-        )  # fmt: skip
+    if isinstance(answer, CodeWanted):
+        # The password is kept only until the code comes; afterwards the token alone.
+        typed = {"name": name, "login": login, "password": password, "uuid": answer.uuid}
+        async with request.app[POOL].acquire() as conn:
+            await flow.keep_login(
+                conn, request.app[VAULT], account_id, "yclients", typed, recipient=answer.recipient, now=utc_now()
+            )
+        raise web.HTTPFound("/integrations/yclients")
+    secret = {"user_token": answer.user_token, "login": login}
+    async with request.app[POOL].acquire() as conn, conn.transaction():
+        await flow.connect(conn, request.app[VAULT], account_id, "yclients", name, secret)
+        await store.forget_login(conn, account_id, "yclients")
     request.app[LOOKUP].forget()
-    raise web.HTTPFound("/integrations/yclients" if waits else "/integrations/yclients?done=yclients_connected")
+    raise web.HTTPFound("/integrations/yclients?done=yclients_connected")
 
 
 # --- past months
@@ -136,7 +136,7 @@ async def _enter(
 @private
 async def start_backfill(request: web.Request, session: LoginSession, known: Known) -> web.StreamResponse:
     form = await request.post()
-    months = int(text) if (text := str(form.get("months", ""))).isdigit() and len(text) < 3 else 0
+    months = int(text) if re.fullmatch("[0-9]{1,2}", text := str(form.get("months", ""))) else 0
     locale = locale_of(session, known)
     if not 1 <= months <= backfill.MONTHS_MOST:
         return await _page(request, session, known, status=422, error=words.text("bad_months", locale))

@@ -33,6 +33,7 @@ from server.vendors.uis_deals import DealsOfUis, Ensured
 from server.vendors.yclients import YCLIENTS, BookingsOfYclients
 from server.vendors.yclients_deals import RECORDS
 from server.yclients.client import Token, YclientsClient
+from server.yclients.webhooks import whole_id
 
 __all__ = ["RECORDS", "YCLIENTS", "Vendors"]
 _log = logger(__name__)
@@ -150,10 +151,13 @@ class Vendors:
             await self.take(conn, known, branch, data, now=asked_at)
 
     async def take(self, conn: Conn, known: Known, branch: Branch, data: Mapping[str, Any], *, now: datetime) -> str:
-        """Applies one record read by API, asked for at `now`; answers `stored` or `duplicate`."""
+        """Applies one record read by API, asked for at `now`; answers `stored` or `duplicate`. `ValueError`: no id."""
+        record_id = whole_id(data.get("id"))
+        if record_id is None:
+            raise ValueError("a record without an id")
         desk = bookings.Desk(known.account, {branch.company_id: branch}, YCLIENTS, connected=False)
         return await bookings.take_booking(
-            conn, data, desk, branch, record_id=int(data["id"]), status="read", received_at=now, inbox_id=None, now=now
+            conn, data, desk, branch, record_id=record_id, status="read", received_at=now, inbox_id=None, now=now
         )
 
     def taker(self, known: Known) -> Take:

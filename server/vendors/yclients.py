@@ -16,7 +16,7 @@ from server.platform.egress import Forbidden, RateLimited, Rejected, Unauthorize
 from server.yclients.client import YclientsClient
 from server.yclients.phones import phone_e164
 from server.yclients.records import RecordFacts, classify_origin, client_facts, origin_of, record_facts
-from server.yclients.webhooks import Unreadable, parse_body, whole_id
+from server.yclients.webhooks import Unreadable, parse_body
 
 
 class _Yclients:
@@ -96,7 +96,7 @@ class BookingsOfYclients:
         except VendorError as error:
             raise SourceAway(str(error), 30.0) from None
         # A short page is the last one: the total is not always told, and counts what the page may not show.
-        return SourcePage([item for item in page.items if whole_id(item.get("id"))], len(page.items) < PAGE_SIZE)
+        return SourcePage(list(page.items), len(page.items) < PAGE_SIZE)
 
 
 def _item_bytes(raw: Any) -> bytes:

@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import UTC, datetime, timedelta
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import asyncpg
 import pytest
 
 from e2e.stand.app import RunningStand
-from server.accounts.lookup import Lookup
-from server.bookings import backfill
+from server.accounts.model import Branch
+from server.bookings import backfill, reconcile
 from server.bookings import catching_up_store as store
-from server.delivery.spool import Spool
-from server.platform.bus import MemoryBus
+from server.bookings.source import SourcePage
 from server.platform.clock import utc_now
-from server.platform.vault import load_vault
 from server.settings import Settings
-from server.worker import Parts, Worker
 from tests.conftest import Salon, eventually
 from tests.factories import MOSCOW, stamp, webhook
 
@@ -116,16 +115,6 @@ async def test_a_refused_token_is_told_and_a_new_one_goes_on_from_the_same_place
 # --- the backfill
 
 
-@pytest.fixture
-async def worker(connected: Salon, stand: RunningStand, pool: asyncpg.Pool, settings: Settings) -> Any:
-    """A second worker whose loops do not run: a test takes its steps."""
-    vault = load_vault("", settings.data_dir)
-    own = settings.model_copy(update={"yclients_api_url": f"http://127.0.0.1:{stand.port}"})
-    one = Worker(Parts(own, pool, MemoryBus(), vault, Lookup(pool, vault), Spool(settings.data_dir / "spool")))
-    yield one
-    await one.stop()
-
-
 async def _start(pool: asyncpg.Pool, salon: Salon, days: int) -> None:
     account = salon.made.account.account_id
     async with pool.acquire() as conn:
@@ -152,22 +141,20 @@ async def test_past_months_come_in_once_each(connected: Salon, stand: RunningSta
 
 
 async def test_a_page_that_is_read_twice_changes_nothing(
-    worker: Worker, connected: Salon, stand: RunningStand, pool: asyncpg.Pool
+    connected: Salon, stand: RunningStand, pool: asyncpg.Pool
 ) -> None:
     """As after a crash between the page and its place."""
     for _ in range(3):
         _made(stand, timedelta(days=3))
     await _start(pool, connected, 5)
-    now = utc_now()
-    job = await store.claim_backfill(pool, now=now, lease_until=now + backfill.LEASE)
-    if job is not None:  # else the server's own worker was quicker: it takes the same steps
-        await worker.backfill_step(job)
-        await worker.backfill_step(job)
 
     async def done() -> bool:
         return (await _state(pool, connected)).state == "done"
 
     await eventually(done, within_s=15)
+    await pool.execute("update backfill set slice = 0, page = 1, state = 'running', next_at = now()")
+    await eventually(done, within_s=15)
+    assert (await _state(pool, connected)).read == 6
     assert len(await _bookings(connected)) == 3
     assert await pool.fetchval("select count(*) from booking_history") == 3
 
@@ -231,3 +218,218 @@ def salon_branches(salon: Salon) -> Any:
 
 def _days(first: Any, last: Any) -> list[Any]:
     return [first + timedelta(days=number) for number in range((last - first).days + 1)]
+
+
+# --- a record that cannot be read
+
+
+def _made_unreadable(stand: RunningStand, ago: timedelta) -> None:
+    """A record with an id that no column holds, before one that is as usual."""
+    number = 10**30
+    stand.stand.records[number] = {**_made(stand, ago), "id": number}
+
+
+async def test_a_record_that_cannot_be_read_stops_no_other_and_is_counted_once(
+    connected: Salon, stand: RunningStand, pool: asyncpg.Pool
+) -> None:
+    _made_unreadable(stand, timedelta(minutes=10))
+    _made(stand, timedelta(minutes=10))
+    await eventually(lambda: _has(connected, 2))
+
+    async def looked() -> bool:
+        return bool(await pool.fetchval("select looks >= 2 from reconcile"))
+
+    await eventually(looked)
+    assert await pool.fetchval("select unreadable from reconcile") == [str(10**30)]
+    await _start(pool, connected, 5)
+
+    async def done() -> bool:
+        return (await _state(pool, connected)).state == "done"
+
+    await eventually(done, within_s=25)
+    state = await _state(pool, connected)
+    assert (state.read, state.unreadable) == (3, 1)
+
+
+class Pages:
+    """A source of one booking a page. `meanwhile` happens while the vendor is being asked."""
+
+    def __init__(self, meanwhile: Callable[[], Awaitable[None]] | None = None, *, last: bool = False) -> None:
+        self.meanwhile, self.last = meanwhile, last
+        self.asked: list[tuple[int, date, date]] = []
+
+    async def changed(self, branch: Branch, since: datetime, page: int) -> SourcePage:
+        return await self._page(page)
+
+    async def created(self, branch: Branch, first: date, last: date, page: int) -> SourcePage:
+        self.asked.append((branch.company_id, first, last))
+        return await self._page(page)
+
+    async def _page(self, number: int) -> SourcePage:
+        if self.meanwhile:
+            await self.meanwhile()
+        return SourcePage([webhook(number)["data"]], self.last)
+
+
+class Taken:
+    """What was taken, for tests of the order alone; the first of `fails` tries fails as a bad record does."""
+
+    def __init__(self, fails: int = 0) -> None:
+        self.fails, self.ids = fails, list[int]()
+
+    async def __call__(self, conn: Any, branch: Branch, item: Mapping[str, Any], now: datetime) -> str:
+        if self.fails:
+            self.fails -= 1
+            raise ValueError(item)
+        self.ids.append(item["id"])
+        return "duplicate"
+
+
+async def _due(pool: asyncpg.Pool, salon: Salon, at: datetime) -> store.Due:
+    await pool.execute("update connection set state = 'off'")  # the server's own worker stays away
+    await pool.execute("delete from reconcile")
+    account, branch = salon.made.account.account_id, salon.made.branches[0].branch_id
+    await pool.execute(
+        "insert into reconcile (account_id, branch_id, next_at, period_s) values ($1, $2, $3, 600)", account, branch, at
+    )
+    lease_until = at + reconcile.LEASE
+    await pool.execute("update reconcile set lease_until = $1", lease_until)
+    return store.Due(account, branch, None, 600, [], lease_until)
+
+
+async def test_what_can_be_read_at_last_is_no_longer_counted(connected: Salon, pool: asyncpg.Pool) -> None:
+    now = utc_now()
+    due, branch = await _due(pool, connected, now), connected.made.branches[0]
+    for fails, unreadable in ((1, ["1"]), (0, [])):
+        due.unreadable = await pool.fetchval("select unreadable from reconcile")
+        found = await reconcile.reconcile_branch(
+            pool, Pages(last=True), Taken(fails), branch, due, now=now, period_s=600
+        )
+        assert found is not None
+        assert await pool.fetchval("select unreadable from reconcile") == unreadable
+        due.lease_until = now + reconcile.LEASE
+        await pool.execute("update reconcile set lease_until = $1", due.lease_until)
+
+
+async def test_a_database_that_is_away_is_no_bad_record(connected: Salon, pool: asyncpg.Pool) -> None:
+    now = utc_now()
+    due, branch = await _due(pool, connected, now), connected.made.branches[0]
+
+    async def take(*_: Any) -> str:
+        raise ConnectionError
+
+    with pytest.raises(ConnectionError):
+        await reconcile.reconcile_branch(pool, Pages(last=True), take, branch, due, now=now, period_s=600)
+    assert await pool.fetchval("select looked_until from reconcile") is None
+
+
+# --- a worker that comes back after another has taken over
+
+
+async def test_a_look_that_lost_its_lease_writes_nothing(connected: Salon, pool: asyncpg.Pool) -> None:
+    now = utc_now()
+    due, branch = await _due(pool, connected, now), connected.made.branches[0]
+    other = now + timedelta(hours=1)
+
+    async def taken_over() -> None:
+        await pool.execute("update reconcile set lease_until = $1", other)
+
+    taken = Taken()
+    found = await reconcile.reconcile_branch(
+        pool, Pages(taken_over, last=True), taken, branch, due, now=now, period_s=600
+    )
+    assert (found, taken.ids) == (None, [])
+    row = await pool.fetchrow("select lease_until, looks, looked_until from reconcile")
+    assert tuple(row or ()) == (other, 0, None)
+    await store.failed(pool, due, next_at=now, error="late")
+    assert await pool.fetchval("select lease_until from reconcile") == other
+
+
+async def _claimed(pool: asyncpg.Pool, at: datetime) -> store.Backfill:
+    job = await store.claim_backfill(pool, now=at, lease_until=at + backfill.LEASE)
+    assert job is not None
+    return job
+
+
+async def _far(pool: asyncpg.Pool, salon: Salon, days: int) -> datetime:
+    """A backfill that is due in two days only: the server's own worker stays away. Answers when it is due."""
+    at = utc_now() + timedelta(days=2)
+    async with pool.acquire() as conn, conn.transaction():
+        account, until = salon.made.account.account_id, utc_now()
+        await backfill.start(conn, account, salon.made.branches, since=until - timedelta(days=days), now=until)
+        await conn.execute("update backfill set next_at = $1", at)
+    return at
+
+
+async def test_a_step_that_lost_its_lease_keeps_no_place(salon: Salon, pool: asyncpg.Pool) -> None:
+    at, branches, taken = await _far(pool, salon, 30), salon.made.branches, Taken()
+    later = at + backfill.LEASE + timedelta(seconds=1)
+
+    async def overtaken() -> None:
+        for _ in range(3):
+            job = await _claimed(pool, later)
+            assert await backfill.step(pool, Pages(), taken, branches, job, now=later, clock=lambda: later)
+        await _claimed(pool, later)
+
+    job = await _claimed(pool, at)
+    assert await backfill.step(pool, Pages(overtaken), taken, branches, job, now=at, clock=lambda: at) is None
+    state = await _state(pool, salon)
+    assert (state.page, state.read, state.lease_until) == (4, 3, later + backfill.LEASE)
+    assert taken.ids == [1, 2, 3]
+    assert await store.put_off(pool, job, next_at=at, error="late") is None
+    assert (await _state(pool, salon)).lease_until == later + backfill.LEASE
+
+
+async def test_a_step_holds_its_lease_anew_when_the_vendor_has_answered(salon: Salon, pool: asyncpg.Pool) -> None:
+    at, branches = await _far(pool, salon, 30), salon.made.branches
+    answered = at + backfill.LEASE / 2
+    leases = []
+
+    async def take(*_: Any) -> str:
+        leases.append((await _state(pool, salon)).lease_until)
+        return "duplicate"
+
+    await backfill.step(pool, Pages(), take, branches, await _claimed(pool, at), now=at, clock=lambda: answered)
+    assert leases == [answered + backfill.LEASE]
+
+
+@pytest.mark.parametrize("settled", [True, False], ids=["settled", "begun by an older release"])
+async def test_branches_that_come_and_change_move_no_place(salon: Salon, pool: asyncpg.Pool, settled: bool) -> None:
+    at, (branch,) = await _far(pool, salon, 30), salon.made.branches
+    if not settled:
+        await pool.execute("update backfill set parts = null, slices = 1")
+    before = await _state(pool, salon)
+    wanted = [
+        (part.branch.company_id, part.first, part.last)
+        for part in backfill.slices((branch,), before.since, before.until)
+    ]
+    source = Pages(last=True)
+    branches: tuple[Branch, ...] = (branch,)
+    for _ in wanted:
+        await backfill.step(pool, source, Taken(), branches, await _claimed(pool, at), now=at, clock=lambda: at)
+        newcomer = replace(branch, branch_id=salon.made.account.account_id, company_id=1)
+        branches = (newcomer, replace(branch, timezone="Asia/Kamchatka"))
+    assert source.asked == wanted
+    assert (await _state(pool, salon)).state == "done"
+
+
+async def test_a_branch_that_is_gone_is_passed_by(salon: Salon, pool: asyncpg.Pool) -> None:
+    at, source = await _far(pool, salon, 30), Pages()
+    for _ in range((await _state(pool, salon)).slices):
+        await backfill.step(pool, source, Taken(), (), await _claimed(pool, at), now=at, clock=lambda: at)
+    assert ((await _state(pool, salon)).state, source.asked) == ("done", [])
+
+
+async def test_a_paused_backfill_that_has_read_all_ends_when_it_goes_on(salon: Salon, pool: asyncpg.Pool) -> None:
+    at, account = await _far(pool, salon, 0), salon.made.account.account_id
+    job = await _claimed(pool, at)
+    async with pool.acquire() as conn:
+        assert await store.set_state(conn, account, job.backfill_id, "paused", now=at)
+    paused = await backfill.step(pool, Pages(last=True), Taken(), salon.made.branches, job, now=at, clock=lambda: at)
+    assert paused is not None
+    assert (paused.state, paused.ended_at) == ("paused", None)
+    async with pool.acquire() as conn:
+        assert await store.set_state(conn, account, job.backfill_id, "running", now=at)
+    done = await backfill.step(pool, Pages(), Taken(), salon.made.branches, await _claimed(pool, at), now=at)
+    assert done is not None
+    assert (done.state, done.ended_at) == ("done", at)

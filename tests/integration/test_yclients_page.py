@@ -65,6 +65,29 @@ async def test_a_two_factor_login_asks_for_the_code_and_forgets_the_password(
     await owner.send(f"{PAGE}/code", status=404, code="1234")
 
 
+async def test_a_connection_goes_on_working_while_another_login_waits_for_its_code(
+    owner: Owner, pool: Any, settings: Settings
+) -> None:
+    await owner.send(PAGE, login="olga@salon.example", password="right one")
+    page = await owner.send(PAGE, login="2fa@salon.example", password="right one")
+    assert "Подключён<" in page
+    assert "own***@salon.example" in page
+    assert (await _kept(owner, pool, settings) or {})["login"] == "olga@salon.example"
+    assert "YCLIENTS подключён" in await owner.send(f"{PAGE}/code", code="1234")
+    assert (await _kept(owner, pool, settings) or {})["login"] == "2fa@salon.example"
+    assert "own***" not in await owner.page(PAGE)
+
+
+async def test_a_password_waits_for_its_code_for_a_quarter_of_an_hour(owner: Owner, pool: Any) -> None:
+    await owner.send(PAGE, login="2fa@salon.example", password="right one")
+    left = await pool.fetchval("select until - now() from waiting_login")
+    assert timedelta(minutes=10) < left <= timedelta(minutes=15)
+    await pool.execute("update waiting_login set until = now()")
+    await owner.send(f"{PAGE}/code", status=404, code="1234")
+    assert await pool.fetchval("select count(*) from waiting_login") == 0
+    assert "own***" not in await owner.page(PAGE)
+
+
 async def test_what_is_wrong_is_told_where_one_looks(owner: Owner, stand: RunningStand) -> None:
     assert "не принимает логин" in await owner.send(PAGE, status=422, login="a@b.ru", password="wrong")
     assert "Введите логин и пароль" in await owner.send(PAGE, status=422, login="", password="")
@@ -90,13 +113,17 @@ async def test_a_backfill_is_paused_resumed_and_cancelled_by_its_owner_alone(own
     await owner.send(f"{PAGE}/backfill", months="6")  # not connected: it waits
     assert "уже идёт" in await owner.send(f"{PAGE}/backfill", status=409, months="6")
     fill = await pool.fetchval("select backfill_id from backfill")
-    assert "Приостановлено" in await owner.send(f"{PAGE}/backfill/{fill}/pause")
+    for _ in range(2):  # a double click
+        assert "Приостановлено" in await owner.send(f"{PAGE}/backfill/{fill}/pause")
     assert "Загружаем" in await owner.send(f"{PAGE}/backfill/{fill}/resume")
     assert "Отменено" in await owner.send(f"{PAGE}/backfill/{fill}/cancel")
+    ended_at = await pool.fetchval("select ended_at from backfill")
+    assert "Отменено" in await owner.send(f"{PAGE}/backfill/{fill}/cancel")
+    assert await pool.fetchval("select ended_at from backfill") == ended_at
     await owner.send(f"{PAGE}/backfill/{fill}/resume", status=404)
 
 
-@pytest.mark.parametrize("months", ["0", "37", "abc", "", "99999999999"])
+@pytest.mark.parametrize("months", ["0", "37", "abc", "", "²", "99999999999"])
 async def test_months_out_of_sense_are_refused(owner: Owner, months: str) -> None:
     assert "от 1 до 36" in await owner.send(f"{PAGE}/backfill", status=422, months=months)
 
@@ -111,3 +138,21 @@ async def test_what_no_webhook_told_of_is_shown(owner: Owner, stand: RunningStan
         return 'data-name="Вебхук не сообщил">1<' in page
 
     await eventually(told, within_s=15)
+
+
+async def test_records_that_could_not_be_read_are_shown(owner: Owner, stand: RunningStand) -> None:
+    at = stamp(datetime.now(MOSCOW) - timedelta(minutes=10))
+    number = 10**30
+    stand.stand.records[number] = {**stand.stand.make(4564, "staff", create_date=at, last_change_date=at), "id": number}
+    await owner.send(PAGE, login="olga@salon.example", password="right one")
+
+    async def told() -> bool:
+        return "1 запись не удалось прочитать" in await owner.page(f"{PAGE}/live")
+
+    await eventually(told, within_s=15)
+    await owner.send(f"{PAGE}/backfill", months="1")
+
+    async def told_twice() -> bool:
+        return (await owner.page(f"{PAGE}/live")).count("1 запись не удалось прочитать") == 2
+
+    await eventually(told_twice, within_s=25)
