@@ -1,4 +1,4 @@
-// Builds both scripts, writes their sizes, fails above the budget.
+// Builds both scripts and writes their sizes. Above the budget it fails and writes none, so that make builds again.
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -40,8 +40,8 @@ for (const name of ['site', 'form']) {
     )
   }
 }
-writeFileSync(join(here, 'dist', 'meta.json'), JSON.stringify({ version, sizes }, null, 2))
 if (over) {
   console.error('a script is over its budget (snippets/budget.json)')
   process.exit(1)
 }
+writeFileSync(join(here, 'dist', 'meta.json'), JSON.stringify({ version, sizes }, null, 2))

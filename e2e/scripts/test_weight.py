@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
+import shutil
+import subprocess
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -121,3 +125,22 @@ def test_built_code_holds_none_of_what_a_page_must_not_run(name: str) -> None:
     code = (ROOT / "snippets" / "dist" / f"{name}.js").read_text("utf-8")
     assert not re.search(r"document\.write|\beval\b|new Function|innerHTML|\bunload\b|beforeunload|\?\.|\?\?", code)
     assert code.isascii()
+
+
+def test_make_fails_as_long_as_a_script_is_over_its_budget(tmp_path: Path) -> None:
+    for name in ("Makefile", "package.json", "deploy", "snippets"):
+        (shutil.copytree if (ROOT / name).is_dir() else shutil.copy)(ROOT / name, tmp_path / name)
+    shutil.rmtree(tmp_path / "snippets" / "dist", ignore_errors=True)
+    (tmp_path / "node_modules").symlink_to((ROOT / "node_modules").resolve())
+    budget = tmp_path / "snippets" / "budget.json"
+    generous = budget.read_text("utf-8")
+
+    def make() -> int:
+        command = ["make", "-o", "node_modules/.installed", "js"]
+        return subprocess.run(command, cwd=tmp_path, capture_output=True, timeout=60, check=False).returncode
+
+    budget.write_text(json.dumps({"site": {"brotli": 100}, "form": {"brotli": 100}}), "utf-8")
+    assert [make(), make()] == [2, 2]
+    budget.write_text(generous, "utf-8")
+    assert make() == 0
+    assert (tmp_path / "snippets" / "dist" / "meta.json").exists()
