@@ -103,6 +103,49 @@ def test_marked_form_of_a_site_with_consent_needs_no_other(guest: Guest, lab: La
     assert lab.events("record") == lab.events("hit") == []
 
 
+def test_page_around_a_form_cannot_agree_for_the_visitor(guest: Guest, lab: Lab) -> None:
+    lab.config["consent"] = "required"
+    form(lab, after="window.heard = 0; addEventListener('message', () => heard++)")
+    guest.page.goto(lab.page("/", f"<iframe src='{FORM}'></iframe>", head=""))
+    guest.page.evaluate(f"frames[0].postMessage({{yclick: '{MARK}'}}, '*')")
+    frame = guest.page.frames[1]
+    frame.wait_for_function("window.heard === 1")
+    frame.evaluate("yclick('consent', 'granted')")
+    (event,) = lab.wait("form")  # the first word of this form, and it asked the page around it in vain
+    assert (event["mark"], event["framed"]) == (None, True)
+
+
+def test_denial_in_a_form_holds_against_its_mark(guest: Guest, lab: Lab) -> None:
+    form(lab)
+    guest.page.goto(MARKED)
+    lab.wait("form")
+    guest.page.wait_for_function("!location.href.includes('yextrafield')")
+    guest.page.evaluate("yclick('consent', 'denied')")
+    assert guest.stored() == ["yclick.c"]
+    for again in (guest.page.reload, lambda: guest.page.goto(MARKED)):
+        again()
+        guest.page.wait_for_function("window.__yclickForm === 1")
+        assert guest.stored() == ["yclick.c"]
+    guest.page.evaluate("yclick('consent', 'granted')")
+    lab.wait("form", 2)
+    told(lab, guest.page)
+    assert len(lab.events("form")) == 2
+
+
+def test_denial_leaves_no_mark_where_only_the_tab_remembers(guest: Guest, lab: Lab) -> None:
+    lab.config["consent"] = "required"
+    form(lab, "Object.defineProperty(window, 'localStorage', {value: null})")
+    guest.page.goto(MARKED)
+    lab.wait("form")
+    guest.page.wait_for_function("!location.href.includes('yextrafield')")
+    guest.page.evaluate("yclick('consent', 'denied')")
+    guest.page.reload()
+    guest.page.wait_for_function("window.__yclickForm === 1")
+    assert guest.page.evaluate("Object.keys(sessionStorage)") == []
+    guest.page.evaluate("yclick('consent', 'granted')")
+    assert lab.wait("form", 2)[1]["mark"] is None
+
+
 def test_strangers_cannot_hand_a_mark_to_a_form(guest: Guest, lab: Lab) -> None:
     form(lab)
     guest.page.goto(FORM)

@@ -114,12 +114,12 @@ export const keep = (key: string, value: string): void => {
     store = Object.assign({}, store, { [PREFIX + key]: value })
   }
 }
-const keysOf = (prefix: string): string[] =>
-  Object.keys(store)
+const keysOf = (prefix: string, from = store): string[] =>
+  Object.keys(from)
     .filter((key) => key.indexOf(PREFIX + prefix) === 0)
     .sort()
-const drop = (keys: string[]): void => {
-  for (const key of keys) delete store[key]
+const drop = (keys: string[], from = store): void => {
+  for (const key of keys) delete from[key]
 }
 
 // --- consent
@@ -129,16 +129,20 @@ let begin: (() => void) | undefined
 
 export const isAllowed = (): boolean => allowed
 
-/** From here on the visitor may be followed. A mark in the form's address says so too: the site had consent. */
-export const allow = (): void => {
+/** From here on the visitor may be followed. */
+const allow = (): void => {
   const work = begin
   allowed = true
   begin = undefined
   if (work) guard(work)
 }
 
-/** Opens `yclick('consent', 'granted' | 'denied')`, heeds calls from before this script came, and starts if it may. */
-export const start = (work: () => void, agreed?: string): void => {
+/**
+ * Opens `yclick('consent', 'granted' | 'denied')`, heeds calls from before this script came, and starts if it may.
+ * `agreed`: the mark of a form, by which the site says it had consent; the visitor's own choice comes before it.
+ * `tab`: what else is stored, and goes with a denial.
+ */
+export const start = (work: () => void, agreed?: string, tab: Record<string, string> = {}): void => {
   const calls = win.yclick
   const api = (name: string, value: string): void => {
     if (name !== 'consent') return
@@ -146,6 +150,7 @@ export const start = (work: () => void, agreed?: string): void => {
     else {
       allowed = false
       drop(keysOf(''))
+      drop(keysOf('', tab), tab)
     }
     keep('c', value)
   }
@@ -158,7 +163,7 @@ export const start = (work: () => void, agreed?: string): void => {
   const choice = recall('c')
   const ask =
     config.consent === 'required' || (config.gpc === 'respect' && (navigator as any).globalPrivacyControl)
-  if (agreed || choice === 'granted' || (!choice && !ask)) allow()
+  if (choice ? choice === 'granted' : agreed || !ask) allow()
 }
 
 // --- the queue: one stored item for each event, so that tabs cannot lose each other's

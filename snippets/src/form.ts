@@ -6,7 +6,6 @@
 
 import { bookingCall, markIn, unmark } from './addresses'
 import {
-  allow,
   doc,
   guard,
   isAllowed,
@@ -150,15 +149,19 @@ const onAddress = (): void => {
 // Whatever is thrown here is caught around the whole script (build.mjs).
 if (!win.__yclickForm) {
   win.__yclickForm = 1
-  start(() => {
-    keep('k', recall('k') || randomId())
-    startQueue()
-    askParent(framed ? 6 : 0)
-  }, mark)
+  start(
+    () => {
+      keep('k', recall('k') || randomId())
+      startQueue()
+      askParent(framed ? 6 : 0)
+    },
+    mark,
+    tab,
+  )
   listen(win, 'message', ({ data, source }) => {
-    if (framed && source === win.parent && !mark && /^\w{22}$/.test(data.yclick)) {
+    // An answer: who was not allowed did not ask, and no page around a form can agree in the visitor's stead.
+    if (isAllowed() && framed && source === win.parent && !mark && /^\w{22}$/.test(data.yclick)) {
       mark = data.yclick
-      allow()
       announce()
     }
   })
