@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -58,6 +59,23 @@ def test_reopened_form_keeps_its_mark_and_its_state(guest: Guest, lab: Lab) -> N
     guest.all_told()
     assert page.locator(FRAME).get_attribute("src") == first
     assert len(lab.events("open")) == 1
+
+
+def test_form_that_is_loaded_anew_has_a_new_mark(guest: Guest, lab: Lab) -> None:
+    """Where a frame may keep nothing, each load of it is another browser: with its old mark it would be a stranger."""
+    buttons = "".join(
+        f"""<button id="b{n}" onclick="yWidget.show('{FORM}company/1/menu?o=s{n}')">{n}</button>""" for n in (1, 2)
+    )
+    page = guest.visit(lab.page("/", buttons + LOADER.format("2018"), head=PLAIN_SITE_TAG))
+    marks = []
+    for n in (1, 2, 1, 1):
+        page.locator(f"#b{n}").dispatch_event("click")
+        expect(page.locator(FRAME)).to_have_attribute("src", re.compile(rf"o=s{n}&yextrafield_yclick="))
+        marks.append(mark_of(frame_address(page)))
+    assert marks == [event["mark"] for event in lab.wait("open", 3)] + marks[2:3]
+    assert len(set(marks)) == 3
+    guest.all_told()
+    assert len(lab.events("open")) == 3
 
 
 def test_page_query_goes_along_with_the_mark(guest: Guest, lab: Lab) -> None:
@@ -124,22 +142,136 @@ def test_hand_made_frame(guest: Guest, lab: Lab) -> None:
     assert without_mark(address) == FORM + "company/1/menu?o=#x"
 
 
-@pytest.mark.parametrize("when", ["with the page", "at its end", "after it"])
-def test_frame_is_asked_for_with_its_mark_whenever_the_script_comes(guest: Guest, lab: Lab, when: str) -> None:
-    frame = f'<iframe id="f" src="{FORM}"></iframe>'
-    add = "const s = document.createElement('script'); s.src = 'http://collector.test/s.js'; document.head.append(s)"
-    late = f"<script>onload = () => {{ {add} }}</script>"
-    tail = {"with the page": "", "at its end": PLAIN_SITE_TAG, "after it": late}[when]
-    page = guest.visit(lab.page("/", frame + tail, head=SITE_TAG if when == "with the page" else ""))
+ADD_SCRIPT = "void (() => { const s = document.createElement('script'); s.src = 'http://collector.test/s.js'; document.head.append(s) })()"
+
+
+@pytest.mark.parametrize("when", ["with the page", "at its end", "after a click to the page"])
+def test_frame_is_asked_for_with_its_mark_while_the_page_loads(guest: Guest, lab: Lab, when: str) -> None:
+    head, tail = ("", PLAIN_SITE_TAG) if when == "at its end" else (SITE_TAG, "")
+    root = lab.page("/", f'<iframe id="f" src="{FORM}"></iframe>{tail}', head=head)
+    pages = 1
+    if when == "after a click to the page":
+        guest.visit(lab.page("/first", '<a id="a" href="/">запись</a>')).locator("#a").click()
+        pages = 2
+    else:
+        guest.visit(root)
     (opened,) = lab.wait("open")
     lab.until(lambda: any(opened["mark"] in url for url in lab.asked("n822081.yclients.com")), what="the marked form")
-    page.frame_locator("#f").locator("h1").wait_for()
-    assert page.evaluate("history.length") <= 2
+    guest.page.frame_locator("#f").locator("h1").wait_for()
+    assert guest.page.evaluate("history.length") <= 1 + pages
+
+
+INPUT = "<!doctype html><title>form</title><input id=name>"
+GRANT = """<button id="agree" onclick="yclick('consent', 'granted')">хорошо</button>"""
+
+
+def type_a_name(page: Page) -> None:
+    page.frame_locator("#f").locator("#name").fill("Анна")
+
+
+def assert_not_reloaded(guest: Guest, lab: Lab) -> None:
+    guest.page.evaluate("void document.body.append(document.createElement('p'))")
+    guest.all_told()
+    assert guest.page.locator("#f").get_attribute("src") == FORM
+    assert guest.page.frame_locator("#f").locator("#name").input_value() == "Анна"
+    assert lab.asked("n822081.yclients.com") == [FORM]
+    assert lab.events("open") == []
+    assert guest.exceptions == []
+
+
+def test_frame_is_left_alone_when_the_script_comes_after_the_page(guest: Guest, lab: Lab) -> None:
+    lab.form_page = INPUT
+    page = guest.page
+    page.goto(lab.page("/", f'<iframe id="f" src="{FORM}"></iframe>', head=""))
+    type_a_name(page)
+    page.evaluate(ADD_SCRIPT)
+    lab.wait("hit")
+    assert_not_reloaded(guest, lab)
+
+
+@pytest.mark.parametrize("hand", ["agrees", "is in the form"])
+def test_frame_is_left_alone_in_a_page_that_loads_for_long(guest: Guest, lab: Lab, hand: str) -> None:
+    """An image that never comes: the page is still loading when its form has long been used."""
+    lab.form_page = INPUT
+    lab.mood = "hang"
+    lab.config["consent"] = "required" if hand == "agrees" else "granted"
+    body = f'<iframe id="f" src="{FORM}"></iframe>{GRANT}<img src="http://collector.test/c?image">'
+    page = guest.page
+    page.goto(lab.page("/", body, head=SITE_TAG if hand == "agrees" else ""), wait_until="domcontentloaded")
+    lab.until(lambda: "http://collector.test/c?image" in lab.asked("collector.test"))
+    lab.mood = "ok"
+    type_a_name(page)
+    if hand == "agrees":
+        page.wait_for_function("window.__yclickSite === 1")
+        page.locator("#agree").click()
+    else:
+        page.locator("#f").focus()
+        page.evaluate(ADD_SCRIPT)
+    lab.wait("hit")
+    assert page.evaluate("document.readyState") == "interactive"
+    assert_not_reloaded(guest, lab)
+
+
+def test_frame_is_left_alone_when_consent_comes_late(guest: Guest, lab: Lab) -> None:
+    lab.form_page = INPUT
+    lab.config["consent"] = "required"
+    page = guest.page
+    page.goto(lab.page("/", f'<iframe id="f" src="{FORM}"></iframe>'))
+    page.wait_for_function("window.__yclickSite === 1")
+    type_a_name(page)
+    page.evaluate("yclick('consent', 'granted')")
+    lab.wait("hit")
+    assert_not_reloaded(guest, lab)
+
+
+def test_frame_is_left_alone_when_consent_comes_again(guest: Guest, lab: Lab) -> None:
+    lab.form_page = INPUT
+    page = guest.visit(lab.page("/"))
+    page.evaluate("yclick('consent', 'denied')")
+    page.evaluate(f"document.body.insertAdjacentHTML('beforeend', '<iframe id=f src={FORM}>')")
+    type_a_name(page)
+    page.evaluate("yclick('consent', 'granted')")
+    assert_not_reloaded(guest, lab)
+
+
+def test_form_in_a_frame_left_alone_asks_for_its_mark(guest: Guest, lab: Lab) -> None:
+    lab.form_page = f"<!doctype html><title>form</title><h1>Форма</h1>{FORM_TAG}"
+    late = f"<script>onload = () => {{ {ADD_SCRIPT} }}</script>"
+    page = guest.visit(lab.page("/", f'<iframe id="f" src="{FORM}"></iframe>{late}', head=""))
+    (form,) = lab.wait("form")
+    (opened,) = lab.wait("open", how="iframe")
+    assert form["mark"] == opened["mark"]
+    assert form["visit"] is None
+    assert page.locator("#f").get_attribute("src") == FORM
+
+
+STALE = f"{FORM}company/1/menu?yextrafield_yclick={'z' * 22}&x=1"
+
+
+def test_mark_copied_into_a_frame_is_replaced(guest: Guest, lab: Lab) -> None:
+    page = guest.visit(lab.page("/", f'<iframe id="f" src="{STALE}"></iframe>'))
+    (opened,) = lab.wait("open", how="iframe")
+    expect(page.locator("#f")).to_have_attribute("src", f"{FORM}company/1/menu?x=1&yextrafield_yclick={opened['mark']}")
+    assert opened["url"] == f"{FORM}company/1/menu?x=1"
+
+
+@pytest.mark.parametrize("call", ["yWidget.show", "window.open"])
+def test_mark_copied_into_a_call_is_replaced(guest: Guest, lab: Lab, call: str) -> None:
+    page = guest.visit(lab.page("/", "<script>window.yWidget = {show(url) { window.open(url) }}</script>"))
+    with guest.context.expect_page():
+        page.evaluate(f"void {call}('{STALE}')")
+    lab.until(lambda: lab.asked("n822081.yclients.com"))
+    (asked,) = lab.asked("n822081.yclients.com")
+    assert without_mark(asked) == f"{FORM}company/1/menu?x=1"
+    guest.all_told()
+    (opened,) = lab.events("open")  # the mark made for the widget is not made anew by window.open
+    assert opened["mark"] == mark_of(asked)
 
 
 def test_superbutton_makes_a_frame_later(guest: Guest, lab: Lab) -> None:
-    button = """<button id=b onclick="const f = document.createElement('iframe'); f.id = 'f'; f.src = '%s?superButton=1'; document.body.append(f)">"""
-    page = guest.visit(lab.page("/", button % FORM + "</button>"))
+    make = f"const f = document.createElement('iframe'); f.id = 'f'; f.src = '{FORM}?superButton=1'"
+    button = f'<button id=b onclick="{make}; document.body.append(f); f.focus()">'
+    page = guest.visit(lab.page("/", button + "</button>"))
     page.locator("#b").click()
     (opened,) = lab.wait("open", how="iframe")
     expect(page.locator("#f")).to_have_attribute("src", f"{FORM}?superButton=1&yextrafield_yclick={opened['mark']}")

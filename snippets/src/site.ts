@@ -57,11 +57,15 @@ const formHost = (address: string, any?: boolean): string => {
     : ''
 }
 
-/** The address with a new mark, which the server is told at once. */
+// The marks of this page. Any other mark in an address is someone else's: its owner copied the link, mark and all.
+const made: Record<string, number> = {}
+
+/** The address with a new mark, which the server is told at once; one that carries a mark of ours stays as it is. */
 const marked = (address: string, how: string, any?: boolean): string => {
   const form_host = formHost(address, any)
-  if (!isAllowed() || !form_host) return address
+  if (!isAllowed() || !form_host || made[markIn(address)]) return address
   const mark = randomId()
+  made[mark] = 1
   tell('open', { mark, form_host, url: unmark(address), how }, true)
   uis()
   return decorate(address, mark)
@@ -69,14 +73,18 @@ const marked = (address: string, how: string, any?: boolean): string => {
 
 // --- yWidget: the loaders' own opener, whenever it appears
 
-const opened: Record<string, string> = {}
+// What was asked for last, and what the loader was given for it and keeps on the screen.
+let asked = ''
+let given = ''
 
 const wrapWidget = (widget: any): void => {
   wrap(widget, 'show', (args) => {
-    if (markIn(args[0])) return
-    // The same address keeps the same mark: the loader then shows the form as the visitor left it.
+    // The same address again keeps its mark: the loader then shows the form as the visitor left it. One from before the
+    // last is loaded anew, maybe by a browser that lets a frame keep nothing and seems another: it needs a new mark.
     const key = touchVisit()[1] + args[0]
-    args[0] = opened[key] = opened[key] || marked(args[0], 'show')
+    if (key !== asked) given = marked(args[0], 'show')
+    asked = key
+    args[0] = given
   })
 }
 
@@ -103,13 +111,13 @@ const watchWidget = (): void => {
 const markLink = (path: EventTarget[], how: string, lasts: number): void => {
   for (const link of path as any[]) {
     if (!/^a(rea)?$/i.test(link.localName)) continue
-    const before = link.getAttribute('href')
+    const before = unmark(link.getAttribute('href'))
     if (before[0] === '#') return
     const after = marked(before, how, link.classList.contains('yclick'))
     if (after === before) return
     link.setAttribute('href', after)
     soon(() => {
-      if (link.getAttribute('href') === after) link.setAttribute('href', unmark(before))
+      if (link.getAttribute('href') === after) link.setAttribute('href', before)
     }, lasts)
     return
   }
@@ -135,14 +143,25 @@ const onHold = (): void => {
 // --- frames made by hand
 
 const frames = new WeakSet<Element>()
-const lookAtFrames = (): void => {
+
+// Consent given later than we came is mostly given by a hand, which may have been in a form before.
+let late = false
+
+/**
+ * Marks the frames not seen before. Those of the `first` look may be in the visitor's hands, and a new address would
+ * take away what was typed there: such stay as they are, and the form asks for its mark by a message.
+ */
+const lookAtFrames = (first?: boolean): void => {
+  const { readyState, activeElement } = doc
+  const old = first && (readyState === 'complete' || (late && readyState !== 'loading'))
   for (const frame of doc.getElementsByTagName('iframe')) {
     guard(() => {
       const address = frame.getAttribute('src')!
-      if (frames.has(frame) || /yWidget/.test(frame.className) || markIn(address)) return
+      if (frames.has(frame) || /yWidget/.test(frame.className) || !formHost(address)) return
+      frames.add(frame)
+      if (old || (first && frame === activeElement)) return
       const after = marked(address, 'iframe')
       if (after === address) return
-      frames.add(frame)
       frame.src = after
       // Put in anew, a frame starts anew: an address changed in mid-load may be lost when Chromium moves the frame to
       // another process, and one changed after the load adds a step to the way back.
@@ -161,8 +180,8 @@ const onMessage = ({ data, origin, source }: MessageEvent): void => {
   if (data.yclick) {
     for (const frame of doc.getElementsByTagName('iframe')) {
       if (frame.contentWindow === source) {
-        const mark = markIn(frame.src) || markIn(marked(frame.src, 'iframe'))
-        if (mark) source!.postMessage({ yclick: mark }, origin as any)
+        const mark = markIn(marked(frame.src, 'iframe'))
+        if (made[mark]) source!.postMessage({ yclick: mark }, origin as any)
       }
     }
   } else if (group || action === 'booked') {
@@ -221,13 +240,13 @@ if (!win.__yclickSite) {
     })
     watchWidget()
     guard(() => {
-      new MutationObserver(lookAtFrames).observe(doc, {
+      new MutationObserver(() => lookAtFrames()).observe(doc, {
         childList: true,
         subtree: true,
         attributeFilter: ['src'],
       })
     })
-    lookAtFrames()
+    lookAtFrames(true)
     onLink('click', 'click', 1000)
     onLink('auxclick', 'click', 1000)
     onLink('contextmenu', 'context', 60000)
@@ -239,10 +258,11 @@ if (!win.__yclickSite) {
     })
     wrap(win, 'open', (args) => {
       const address = `${args[0] || ''}`
-      const after = markIn(address) ? address : marked(address, 'program')
+      const after = marked(address, 'program')
       if (after !== address) args[0] = after
     })
     listen(win, 'message', onMessage)
     for (const ms of [0, 1000, 3000, 8000, 20000, 60000]) soon(uis, ms)
   })
+  late = true
 }
