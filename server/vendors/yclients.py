@@ -96,7 +96,7 @@ class BookingsOfYclients:
         except VendorError as error:
             raise SourceAway(str(error), 30.0) from None
         # A short page is the last one: the total is not always told, and counts what the page may not show.
-        return SourcePage(list(page.items), len(page.items) < PAGE_SIZE)
+        return SourcePage(list(page.items), page.length < PAGE_SIZE)
 
 
 def _item_bytes(raw: Any) -> bytes:

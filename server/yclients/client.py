@@ -7,7 +7,7 @@ Facts: the v2 media type wraps answers as `{success, data, meta}`; without it `d
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any
@@ -23,8 +23,11 @@ _PAGES_MOST = 5000
 
 @dataclass(frozen=True, slots=True)
 class Page:
+    """`length` is how many the vendor put on the page, those that are no records of this branch included."""
+
     items: list[dict[str, Any]]
     total: int | None
+    length: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,22 +87,15 @@ class YclientsClient:
                 params[name] = day.isoformat()
         answer = await self._call("GET", f"/records/{company_id}", params=params, priority=priority)
         if answer.status == 404:
-            return Page([], 0)  # a list of nothing may be "not found"
+            return Page([], 0, 0)  # a list of nothing may be "not found"
         document = self._document(answer)
         items = self._data(answer, document)
         meta = document.get("meta") if isinstance(document, dict) else None
         total = whole_id(meta.get("total_count")) if isinstance(meta, dict) else None
-        records = [item for item in items if isinstance(item, dict)] if isinstance(items, list) else []
-        return Page([item for item in records if whole_id(item.get("company_id")) in (None, company_id)], total)
-
-    async def iterate_records(self, company_id: int, **wanted: Any) -> AsyncIterator[dict[str, Any]]:
-        """All records, page by page; ends at an empty or short page, for `total_count` is not always there."""
-        for page in range(1, _PAGES_MOST):
-            found = await self.list_records(company_id, page=page, **wanted)
-            for item in found.items:
-                yield item
-            if len(found.items) < _PAGE_SIZE:
-                return
+        told = items if isinstance(items, list) else []
+        records = [item for item in told if isinstance(item, dict)]
+        own = [item for item in records if whole_id(item.get("company_id")) in (None, company_id)]
+        return Page(own, total, len(told))
 
     async def companies(self) -> list[dict[str, Any]]:
         data = await self._get("/companies", params={"my": "1"}, priority=Priority.OPERATOR)
