@@ -1,4 +1,4 @@
-"""A simulated vendor, and an account that is connected to it."""
+"""Simulated vendors, and an account that is connected to it."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from aiohttp.test_utils import TestClient, TestServer
 
 from e2e.stand.app import RunningStand, start_stand
 from e2e.stand.state import StandConfig
+from e2e.stand.uis.app import RunningUis, start_uis
 from server.accounts import flow
 from server.app import build
 from server.platform.vault import load_vault
@@ -20,6 +21,13 @@ from tests.conftest import Salon, make_salon
 @pytest.fixture
 async def stand() -> AsyncIterator[RunningStand]:
     running = await start_stand(StandConfig())
+    yield running
+    await running.stop()
+
+
+@pytest.fixture
+async def uis() -> AsyncIterator[RunningUis]:
+    running = await start_uis()
     yield running
     await running.stop()
 

@@ -133,7 +133,7 @@ async def test_past_months_come_in_once_each(connected: Salon, stand: RunningSta
     async def done() -> bool:
         return (await _state(pool, connected)).state == "done"
 
-    await eventually(done, within_s=40)
+    await eventually(done, within_s=120)
     found = await _bookings(connected)
     assert sorted(item["record_id"] for item in found) == sorted(item["id"] for item in made)
     state = await _state(pool, connected)
@@ -151,9 +151,9 @@ async def test_a_page_that_is_read_twice_changes_nothing(
     async def done() -> bool:
         return (await _state(pool, connected)).state == "done"
 
-    await eventually(done, within_s=15)
+    await eventually(done, within_s=60)
     await pool.execute("update backfill set slice = 0, page = 1, state = 'running', next_at = now()")
-    await eventually(done, within_s=15)
+    await eventually(done, within_s=60)
     assert (await _state(pool, connected)).read == 6
     assert len(await _bookings(connected)) == 3
     assert await pool.fetchval("select count(*) from booking_history") == 3
@@ -172,7 +172,7 @@ async def test_a_backfill_never_makes_a_booking_older(
     async def done() -> bool:
         return (await _state(pool, connected)).state == "done"
 
-    await eventually(done, within_s=15)
+    await eventually(done, within_s=60)
     assert [item["comment"] for item in await _bookings(connected)] == ["новое"]
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
-from e2e.stand.uis.app import RunningUis, start_uis
+from e2e.stand.uis.app import RunningUis
 from server.app import build
 from server.settings import Settings
 from tests.conftest import eventually, make_salon
@@ -22,13 +22,6 @@ FORM: dict[str, Any] = {
     "of_came": "success", "of_no_show": "failed", "of_deleted": "failed", "title": "Запись {number}: {client}",
     "responsible_by": "staff", "field_services": "1", "field_status": "1",
 }  # fmt: skip
-
-
-@pytest.fixture
-async def uis() -> AsyncIterator[RunningUis]:
-    running = await start_uis()
-    yield running
-    await running.stop()
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import asyncpg
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
-from e2e.stand.uis.app import RunningUis, start_uis
+from e2e.stand.uis.app import RunningUis
 from e2e.stand.uis.deals import create_funnel
 from server.accounts import flow
 from server.app import build
@@ -24,13 +24,6 @@ from tests.factories import MOSCOW, webhook
 KEY = "stand-key-0123456789"
 STAFF: dict[str, Any] = {"online": False, "bookform_id": 0, "is_mobile": 0, "record_from": "", "created_user_id": 12}
 LEADS = {"enabled": True, "default": {"entity": "source", "source_id": 8, "site_id": 43525}}
-
-
-@pytest.fixture
-async def uis() -> AsyncIterator[RunningUis]:
-    running = await start_uis()
-    yield running
-    await running.stop()
 
 
 @dataclass

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
-from e2e.stand.uis.app import RunningUis, start_uis
+from e2e.stand.uis.app import RunningUis
 from server.app import build
 from server.settings import Settings
 from tests.conftest import eventually, make_salon
@@ -17,13 +17,6 @@ from tests.factories import MOSCOW, webhook
 from tests.integration.test_cabinet import Owner, browser
 
 KEY = "stand-key-0123456789"
-
-
-@pytest.fixture
-async def uis() -> AsyncIterator[RunningUis]:
-    running = await start_uis()
-    yield running
-    await running.stop()
 
 
 @pytest.fixture

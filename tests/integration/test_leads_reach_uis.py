@@ -11,7 +11,7 @@ import asyncpg
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
-from e2e.stand.uis.app import RunningUis, start_uis
+from e2e.stand.uis.app import RunningUis
 from server.accounts import flow
 from server.accounts import store as accounts
 from server.app import build
@@ -26,13 +26,6 @@ KEY = "stand-key-0123456789"
 SITE, CAMPAIGN, APP_SITE = 43525, 268176, 43526
 STAFF: dict[str, Any] = {"online": False, "bookform_id": 0, "is_mobile": 0, "record_from": "", "created_user_id": 12}
 APP: dict[str, Any] = {"online": True, "bookform_id": 0, "is_mobile": 0, "record_from": "YPLACES"}
-
-
-@pytest.fixture
-async def uis() -> AsyncIterator[RunningUis]:
-    running = await start_uis()
-    yield running
-    await running.stop()
 
 
 @dataclass
