@@ -132,7 +132,7 @@ async def make_salon(
     return Salon(made, http)
 
 
-async def eventually(check: Any, *, within_s: float = 8.0) -> Any:
+async def eventually(check: Any, *, within_s: float = 30.0) -> Any:
     """Polls until `check` answers something true; fails with its last answer."""
     deadline = asyncio.get_running_loop().time() + within_s
     answer = None
