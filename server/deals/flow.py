@@ -7,6 +7,7 @@ nothing; what a person must mend holds all with one sentence, and what is mended
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -220,16 +221,18 @@ async def deliver(
         rows = await store.bookings(conn, account_id, subjects)
         told = await store.tellings(conn, account_id, subjects)
     group = _Group(desk, records, integration, now)
+    begun = time.monotonic()
     await group.send(due, rows, told)
+    ended = now + timedelta(seconds=time.monotonic() - begun)
     async with pool.acquire() as conn:
         for one, until in group.later:
             await relay.put_off(conn, account_id, one, until)
         for one, result in group.results:
-            await relay.settle(conn, account_id, one, result, schedule_s, now=now)
+            await relay.settle(conn, account_id, one, result, schedule_s, now=ended)
         results = [result for _, result in group.results]
         await _after(conn, account_id, results, now=now)
-        due_at = await relay.next_due(conn, account_id, "deal")
-    return max(due_at, now + _pause(results)) if due_at else None
+        due_at = await relay.next_due(conn, account_id, "deal", schedule_s)
+    return max(due_at, ended + _pause(results)) if due_at else None
 
 
 def _pause(results: Sequence[Result]) -> timedelta:

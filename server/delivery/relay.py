@@ -116,9 +116,17 @@ def decide(result: Result, attempts: int, schedule_s: Sequence[float], *, now: d
             return Next("retrying", now + timedelta(seconds=max(pause_s, after_s or 0.0)), outcome)
 
 
-def _doubt_s(schedule_s: Sequence[float]) -> float:
-    """How long a thing is left alone after a try of which nothing is known."""
-    return schedule_s[min(1, len(schedule_s) - 1)] if schedule_s else 0.0
+def _quiet(schedule_s: Sequence[float]) -> timedelta:
+    """How long what has arrived, or may have, is left alone: it shows in the other system only after a while, and
+    what does not show can be neither found nor taken away."""
+    return timedelta(seconds=schedule_s[min(1, len(schedule_s) - 1)] if schedule_s else 0.0)
+
+
+#: When a row is due. $1 is the account, $2 the kind, $3 how long it is left alone.
+_DUE_AT = (
+    "greatest(next_attempt_at, case when in_flight then tried_at + $3::interval end,"
+    " case when kind = 'lead' then sent_at + $3::interval end)"
+)
 
 
 # --- wanting
@@ -145,10 +153,8 @@ async def want(
         "insert into delivery as d (account_id, delivery_id, kind, subject_id, state, wanted, code, error, next_attempt_at,"
         " created_at, updated_at) values ($1, $2, $3, $4, $5, $6, $7, nullif($9, ''), $8, $8, $8)"
         " on conflict (account_id, kind, subject_id) do update set wanted = excluded.wanted, state = excluded.state,"
-        " code = excluded.code, error = excluded.error, attempts = 0, updated_at = excluded.updated_at,"
-        # One that may have arrived is not looked for at once: it would not show yet.
-        " next_attempt_at = case when d.in_flight then greatest(excluded.next_attempt_at,"
-        " least(d.next_attempt_at, excluded.next_attempt_at + interval '1 minute')) else excluded.next_attempt_at end"
+        " code = excluded.code, error = excluded.error, attempts = 0, next_attempt_at = excluded.next_attempt_at,"
+        " updated_at = excluded.updated_at"
         " where d.wanted is distinct from excluded.wanted or (d.state in ('off', 'held') and excluded.state = 'waiting')"
         " returning d.state",
         account_id, new_id(), kind, subject_id, state, dict(wanted), held, now, why[:500],
@@ -207,17 +213,17 @@ async def take_due(
 ) -> list[Parcel]:
     """Due things of an account, oldest first, each noted as under way before it is sent.
 
-    Should this process die, they are due again after a pause of the schedule, and looked for first.
+    Should this process die, they are due again after a while, and looked for first.
     """
     rows = await pool.fetch(
         "with due as (select account_id, delivery_id, in_flight, tried from delivery where account_id = $1"
-        " and kind = $2 and state in ('waiting', 'retrying') and next_attempt_at <= $3"
-        " order by next_attempt_at, delivery_id limit $4 for update)"
-        " update delivery d set in_flight = true, attempts = d.attempts + 1, next_attempt_at = $5,"
+        f" and kind = $2 and state in ('waiting', 'retrying') and next_attempt_at <= $4 and {_DUE_AT} <= $4"
+        " order by next_attempt_at, delivery_id limit $5 for update)"
+        " update delivery d set in_flight = true, attempts = d.attempts + 1, tried_at = $4,"
         " tried = case when not due.in_flight or due.tried = d.wanted then d.wanted end from due"
         " where d.account_id = due.account_id and d.delivery_id = due.delivery_id"
         " returning d.delivery_id, d.subject_id, d.attempts, due.in_flight, d.wanted, due.tried, d.sent, d.corrections",
-        account_id, kind, now, limit, now + timedelta(seconds=_doubt_s(schedule_s)),
+        account_id, kind, _quiet(schedule_s), now, limit,
     )  # fmt: skip
     return [Parcel(*row.values()) for row in rows]
 
@@ -225,15 +231,16 @@ async def take_due(
 async def settle(
     conn: Conn, account_id: UUID, parcel: Parcel, result: Result, schedule_s: Sequence[float], *, now: datetime
 ) -> None:
-    """Notes what became of a try, in one transaction with its line in the journal of attempts.
+    """Notes what became of a try, in one transaction with its line in the journal of attempts. `now` is after it.
 
     A wish that changed meanwhile waits for its own try. What was held meanwhile stays held, unless it has arrived.
     """
     following = decide(result, parcel.attempts, schedule_s, now=now, chance=_chance.random())
     code, detail = ("", "") if isinstance(result, Delivered) else (result.code, result.detail)
-    # Only an answer about the thing itself ends the doubt: a later try that sent nothing leaves it as it was.
-    uncertain = isinstance(result, (TryAgain, Held)) and (result.sent or parcel.uncertain)
     delivered = result if isinstance(result, Delivered) else None
+    # Only what is known to stand there ends a doubt: a later try that was refused, or sent nothing, leaves it as it was.
+    unanswered = isinstance(result, (TryAgain, Held)) and result.sent
+    uncertain = unanswered or (parcel.uncertain and delivered is None)
     async with conn.transaction():
         row = await conn.fetchrow(
             "select state, wanted, code, error from delivery where account_id = $1 and delivery_id = $2 for update",
@@ -246,9 +253,9 @@ async def settle(
         if row["state"] in ("held", "off") and (changed or delivered is None):
             state, at, note = row["state"], None, (row["code"], row["error"])
         elif changed:
-            state, at = "waiting", now + timedelta(seconds=_doubt_s(schedule_s)) if uncertain else now
+            state, at = "waiting", now
         await conn.execute(
-            "update delivery set state = $3, code = $4, error = $5, next_attempt_at = $6, in_flight = $7,"
+            "update delivery set state = $3, code = $4, error = $5, next_attempt_at = $6, in_flight = $7, tried_at = $10,"
             " vendor_id = coalesce($8, vendor_id), sent = coalesce($9, sent), updated_at = $10,"
             " sent_at = case when $11 then $10 else sent_at end,"
             " corrections = corrections + case when $11 and sent is not null then 1 else 0 end"
@@ -274,12 +281,12 @@ async def put_off(conn: Conn, account_id: UUID, parcel: Parcel, until: datetime)
     )  # fmt: skip
 
 
-async def next_due(conn: Conn, account_id: UUID, kind: Kind) -> datetime | None:
+async def next_due(conn: Conn, account_id: UUID, kind: Kind, schedule_s: Sequence[float]) -> datetime | None:
     """When something of this kind is due next."""
     at: datetime | None = await conn.fetchval(
-        "select min(next_attempt_at) from delivery where account_id = $1 and kind = $2"
+        f"select min({_DUE_AT}) from delivery where account_id = $1 and kind = $2"
         " and state in ('waiting', 'retrying')",
-        account_id, kind,
+        account_id, kind, _quiet(schedule_s),
     )  # fmt: skip
     return at
 

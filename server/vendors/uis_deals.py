@@ -141,9 +141,9 @@ class DealsOfUis:
 
     async def shown(self, keys: Sequence[str]) -> Mapping[str, Sent] | Result:
         try:
-            histories = await self._api.deal_histories(keys)
-            if len(histories) < len(set(keys)) and await self._api.deals_in_processing():
+            if await self._api.deals_in_processing():  # asked first: what it finishes meanwhile shows in the histories
                 return TryAgain("in_processing", "UIS is still working on loaded deals", _BUSY_PAUSE_S, sent=True)
+            histories = await self._api.deal_histories(keys)
         except VendorError as error:
             return _of_error(error, sent=True)
         found: dict[str, Sent] = {}

@@ -73,11 +73,19 @@ class Desk:
 
 
 @pytest.fixture
-async def desk(dsn: str, pool: asyncpg.Pool, uis: RunningUis, settings: Settings) -> AsyncIterator[Desk]:
+def schedule(request: pytest.FixtureRequest) -> tuple[float, ...]:
+    found: tuple[float, ...] = getattr(request, "param", (0.05, 0.05, 0.05, 0.1))
+    return found
+
+
+@pytest.fixture
+async def desk(
+    dsn: str, pool: asyncpg.Pool, uis: RunningUis, settings: Settings, schedule: tuple[float, ...]
+) -> AsyncIterator[Desk]:
     own = settings.model_copy(
         update={
             "uis_data_api_url": f"{uis.url}/v2.0",
-            "retry_schedule_s": (0.05, 0.05, 0.05, 0.1),
+            "retry_schedule_s": schedule,
             "match_grace_s": 0.3,
         }
     )
@@ -269,6 +277,41 @@ async def test_what_may_have_arrived_is_taken_away_when_something_else_is_wished
     await desk.mended()
     await desk.until(717, "delivered")
     assert [row["visitor_session_id"] for row in desk.rows()] == [session]
+
+
+#: The second step is how long what was sent is left alone; UIS shows it sooner than that, and later than at once.
+SLOW = pytest.mark.parametrize("schedule", [(0.05, 2.0, 0.1, 0.1)], indirect=True)
+
+
+@SLOW
+async def test_what_uis_does_not_show_yet_is_not_doubled_by_a_correction(desk: Desk) -> None:
+    await desk.switch()
+    desk.uis.uis.switch(report_delay_s=1.0)
+    session = desk.uis.uis.visit(at=utc_now() - timedelta(minutes=1))
+    await desk.salon.webhook(webhook(722))
+    await desk.until(722, "delivered")
+    await desk.booked(722, session=session)
+
+    async def corrected() -> bool:
+        return bool(await desk.pool.fetchval("select corrections = 1 from delivery"))
+
+    await eventually(corrected)
+    assert [row["visitor_session_id"] for row in desk.rows()] == [session]
+
+
+@SLOW
+@pytest.mark.parametrize("released", [False, True])
+async def test_what_uis_does_not_show_yet_is_not_sent_again(desk: Desk, released: bool) -> None:
+    await desk.switch()
+    desk.uis.uis.switch(report_delay_s=1.0)
+    desk.uis.uis.cue("lost_answer", method="upload.offline_messages")
+    await desk.salon.webhook(webhook(723))
+    await desk.until(723, "retrying")
+    if released:  # whatever lets held ones go must not hurry what is in doubt
+        await desk.switch(enabled=False)
+        await desk.switch()
+    await desk.until(723, "delivered")
+    assert len(desk.rows()) == 1
 
 
 async def test_a_session_that_uis_does_not_know_costs_no_lead(desk: Desk) -> None:
