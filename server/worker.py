@@ -37,12 +37,12 @@ from server.platform.bus import Bus, Subscription
 from server.platform.clock import utc_now
 from server.platform.egress import RateLimited, Unauthorized
 from server.platform.log import logger
+from server.platform.phones import phone_e164
 from server.platform.postgres import DATABASE_AWAY, Conn, Pool
 from server.platform.vault import Vault
 from server.settings import Settings
 from server.tracking import flow as tracking
 from server.tracking.collector import HITS_TOPIC
-from server.yclients.phones import phone_e164
 
 _log = logger(__name__)
 LEADS_TOPIC = "leads"

@@ -19,10 +19,10 @@ from server.platform import metrics
 from server.platform.ids import new_id
 from server.platform.postgres import Conn, Pool, Row
 
-Kind = Literal["lead", "deal"]
+Kind = Literal["lead", "deal", "client"]
 State = Literal["waiting", "delivered", "retrying", "failed", "held", "off"]
 #: Job of the outbox: deliver what is due of this kind for one account.
-JOBS: Mapping[Kind, str] = {"lead": "leads.deliver", "deal": "deals.deliver"}
+JOBS: Mapping[Kind, str] = {"lead": "leads.deliver", "deal": "deals.deliver", "client": "clients.deliver"}
 _ONE_KEY = "all"
 _chance = SystemRandom()
 

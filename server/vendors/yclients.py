@@ -13,8 +13,8 @@ from server.bookings.model import BookingTelling, ClientTelling, Notice, Status,
 from server.bookings.source import PAGE_SIZE, SourceAway, SourcePage, SourceRefused
 from server.platform.budget import Priority
 from server.platform.egress import Forbidden, RateLimited, Rejected, Unauthorized, VendorError
+from server.platform.phones import phone_e164
 from server.yclients.client import YclientsClient
-from server.yclients.phones import phone_e164
 from server.yclients.records import RecordFacts, classify_origin, client_facts, origin_of, record_facts
 from server.yclients.webhooks import Unreadable, parse_body
 

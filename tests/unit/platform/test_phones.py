@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from server.yclients.phones import phone_e164
+from server.platform.phones import phone_e164
 
 ANNA = "+79161234567"
 
