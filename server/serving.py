@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
+import socket
 import subprocess
 import sys
+from collections.abc import Iterator
 
 from server.app import build, database, serve
 from server.platform.embedded import EmbeddedPostgresError, die_with_parent
@@ -53,13 +56,26 @@ async def serve_many(settings: Settings, *, processes: int, role: str) -> int:
     for name in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(name, stop.set)
     try:
-        async with database(settings, owner="serve") as dsn:
-            environment = {**os.environ, "YCLICK_DATABASE_URL": dsn}
-            await asyncio.gather(*(_keep_alive(environment, role, stop) for _ in range(processes)))
+        with _port_kept(settings):
+            async with database(settings, owner="serve") as dsn:
+                environment = {**os.environ, "YCLICK_DATABASE_URL": dsn}
+                await asyncio.gather(*(_keep_alive(environment, role, stop) for _ in range(processes)))
     except (EmbeddedPostgresError, MigrationError, *DATABASE_AWAY) as error:
         _log.error("server.cannot_start", error=str(error) or type(error).__name__)
         return 1
     return 0
+
+
+@contextlib.contextmanager
+def _port_kept(settings: Settings) -> Iterator[None]:
+    """Holds the address that the children will share, without listening: one that a stranger has is an error at once,
+    not a child that dies again and again. Raises `OSError`."""
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    with socket.socket(family) as held:
+        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        held.bind((settings.host, settings.port))
+        yield
 
 
 async def _keep_alive(environment: dict[str, str], role: str, stop: asyncio.Event) -> None:

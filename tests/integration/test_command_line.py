@@ -6,6 +6,7 @@ import concurrent.futures
 import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
@@ -188,3 +189,13 @@ async def test_operations_count_first_and_change_nothing(yclick: CommandLine) ->
 async def test_serve_refuses_numbers_and_roles_that_do_not_exist(yclick: CommandLine) -> None:
     assert yclick("serve", "--processes", "0").returncode == 2
     assert yclick("serve", "--role", "cook").returncode == 2
+
+
+@pytest.mark.parametrize("processes", ["1", "2"])
+async def test_an_address_that_is_taken_is_a_sentence_and_an_end(yclick: CommandLine, processes: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as strangers:
+        port = str(strangers.getsockname()[1])
+        done = yclick("serve", "--processes", processes, YCLICK_HOST="127.0.0.1", YCLICK_PORT=port)
+    assert done.returncode == 1
+    assert "in use" in done.stdout + done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
