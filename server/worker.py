@@ -43,6 +43,7 @@ from server.platform.vault import Vault
 from server.settings import Settings
 from server.tracking import flow as tracking
 from server.tracking.collector import HITS_TOPIC
+from server.vendors import uis_notifications
 
 _log = logger(__name__)
 LEADS_TOPIC = "leads"
@@ -74,7 +75,9 @@ class Worker:
         self._tasks: list[asyncio.Task[None]] = []
         self._may_claim = asyncio.Event()
         self._vendors = vendors.Vendors(parts.settings, parts.vault, parts.pool)
-        self.handlers: dict[str, Handle] = {"yclients": self._take_yclients, "uis": self._keep}
+        self.handlers: dict[str, Handle] = {"yclients": self._take_yclients, "uis": self._take_uis}
+        #: Which notification of UIS is acted on, and by whom.
+        self.notifications = uis_notifications.table()
         # Families apart, so that nobody's match ever waits for a vendor's answer to somebody else.
         families: dict[str, dict[str, outbox.Run]] = {
             "decisions": {
@@ -227,9 +230,11 @@ class Worker:
         )  # fmt: skip
         return await bookings.take_letter(conn, letter, desk, now=utc_now())
 
-    async def _keep(self, _: Conn, __: inbox.Letter) -> inbox.Outcome:
-        """UIS notifications are kept and shown; nothing acts on them before their integrations are switched on."""
-        return inbox.Outcome("kept")
+    async def _take_uis(self, conn: Conn, letter: inbox.Letter) -> inbox.Outcome:
+        known = await self._parts.lookup.known(letter.account_id, conn)
+        if known is None:
+            return inbox.Outcome("quarantined", (inbox.Rejected("no_account"),))
+        return await uis_notifications.take_notification(conn, letter, known, self.notifications)
 
     # --- catching up: what webhooks never told, and past months
 

@@ -173,6 +173,8 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     "r_not_json": ("Данные пришли оборванными или повреждёнными, прочитать их нельзя.", "The data came torn or damaged and cannot be read."),
     "r_empty": ("Пришло пустое сообщение.", "The message was empty."),
     "r_encoding": ("Буквы не читаются: другая кодировка.", "The letters cannot be read: another encoding."),
+    "r_wrong_secret": ("В уведомлении чужое секретное слово: скопируйте тело уведомления из настроек заново.", "The notification carries another secret word: copy its body from the settings again."),
+    "r_no_object": ("Это не уведомление UIS: в теле нет полей.", "This is no notification of UIS: its body has no fields."),
     "r_too_deep": ("Слишком много вложенных уровней.", "Nested too deeply."),
     "r_too_many_items": ("Слишком много событий в одном сообщении.", "Too many events in one message."),
     "r_not_an_event": ("Это не событие YCLIENTS.", "This is no event of YCLIENTS."),
