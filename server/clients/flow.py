@@ -42,7 +42,10 @@ async def want(conn: Conn, account_id: UUID, wanted: Wanted, *, now: datetime) -
         card_name=tidy(wanted.card_name, NAME_MOST), label=tidy(wanted.label, 100),
     )  # fmt: skip
     branch_client_id = await store.ensure_client(conn, account_id, phone, wish, now=now)
-    if not await store.add_comment(conn, account_id, branch_client_id, wish, now=now):
+    new = await store.add_comment(conn, account_id, branch_client_id, wish, now=now)
+    if wish.make:
+        new |= await store.revive(conn, account_id, branch_client_id)
+    if not new:
         return Asked(branch_client_id, phone, new=False)
     row = await store.count_wish(conn, account_id, branch_client_id)
     held, why = await accounts.why_held(conn, account_id, "yclients")

@@ -23,9 +23,9 @@ class Wanted:
     """A person who called or wrote is to be a client of a branch, and this is to be said in the card.
 
     `phone` as it came. `comment` is written once by `comment_key`; without a comment the key only tells one event from
-    another. `make`: whether a client is made where the branch has none with this phone. `card_name` (where nobody
-    gave a name) and `label` (title of a category that exists in the branch) are for a card that is made; `fill_empty`: an existing card may get an e-mail
-    where it has none. Nothing else in an existing card changes.
+    another. `make`: whether a client is made where the branch has none with this phone. `card_name` (where nobody gave
+    a name) and `label` (title of a category that exists in the branch) are for a card that is made; `fill_empty`: an
+    existing card may get an e-mail where it has none. Nothing else in an existing card changes.
     """
 
     company_id: int
@@ -45,6 +45,9 @@ class Wanted:
 NoClient = Literal["no_phone", "bad_phone", "service_phone"]
 
 
+_UNSHOWN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn"})
+
+
 def tidy(text: str, most: int) -> str:
     """Text that is safe to show and to store: no control signs, no odd directions, no more than `most` signs."""
     kept = "".join(
@@ -54,9 +57,6 @@ def tidy(text: str, most: int) -> str:
     )
     kept = re.sub(r"[ \t]+", " ", re.sub(r"\n\s*\n\s*\n+", "\n\n", kept)).strip()
     return kept if len(kept) <= most else kept[: most - 1].rstrip() + "…"
-
-
-_UNSHOWN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn"})
 
 
 def person_name(raw: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -67,3 +67,127 @@ async def told_by_keys(conn: Conn, account_id: UUID, keys: Sequence[str]) -> lis
         " and d.kind = 'client' and d.subject_id = c.branch_client_id where m.account_id = $1 and m.key = any($2)",
         account_id, list(keys),
     )  # fmt: skip
+
+
+# --- delivering
+
+
+async def clients(conn: Conn, account_id: UUID, ids: Sequence[UUID]) -> dict[UUID, Row]:
+    rows = await conn.fetch(
+        "select branch_client_id, company_id, phone, name, email, card_name, label, make, fill_empty, client_id, how"
+        " from branch_client where account_id = $1 and branch_client_id = any($2)",
+        account_id, list(ids),
+    )  # fmt: skip
+    return {row["branch_client_id"]: row for row in rows}
+
+
+async def waiting_comments(conn: Conn, account_id: UUID, branch_client_id: UUID) -> list[Row]:
+    """Oldest first."""
+    return await conn.fetch(
+        "select comment_id, source, name, text, tried from client_comment where account_id = $1"
+        " and branch_client_id = $2 and state = 'waiting' order by created_at, comment_id",
+        account_id, branch_client_id,
+    )  # fmt: skip
+
+
+async def written_ids(conn: Conn, account_id: UUID, branch_client_id: UUID) -> set[int]:
+    """The vendor's ids of comments that are known to be ours."""
+    rows = await conn.fetch(
+        "select vendor_comment_id from client_comment where account_id = $1 and branch_client_id = $2"
+        " and vendor_comment_id is not null",
+        account_id, branch_client_id,
+    )  # fmt: skip
+    return {row["vendor_comment_id"] for row in rows}
+
+
+async def keep_card(
+    conn: Conn, account_id: UUID, branch_client_id: UUID, client_id: int | None, how: str, card_name: str, *, now: datetime
+) -> None:
+    await conn.execute(
+        "update branch_client set client_id = $3, how = $4, card_name = case when $5 = '' then card_name else $5 end,"
+        " updated_at = $6 where account_id = $1 and branch_client_id = $2",
+        account_id, branch_client_id, client_id, how, card_name, now,
+    )  # fmt: skip
+
+
+async def mark_tried(conn: Conn, account_id: UUID, comment_id: UUID, *, tried: bool) -> None:
+    await conn.execute(
+        "update client_comment set tried = $3 where account_id = $1 and comment_id = $2", account_id, comment_id, tried
+    )
+
+
+async def settle_comment(
+    conn: Conn, account_id: UUID, comment_id: UUID, state: str, vendor_comment_id: int | None, *, now: datetime
+) -> None:
+    await conn.execute(
+        "update client_comment set state = $3, vendor_comment_id = $4, tried = false,"
+        " written_at = case when $3 = 'written' then $5::timestamptz end where account_id = $1 and comment_id = $2",
+        account_id, comment_id, state, vendor_comment_id, now,
+    )  # fmt: skip
+
+
+async def leave_unsaid(conn: Conn, account_id: UUID, branch_client_id: UUID) -> None:
+    """The branch has no such client and none is made: there is no card to write into."""
+    await conn.execute(
+        "update client_comment set state = 'needless' where account_id = $1 and branch_client_id = $2 and state = 'waiting'",
+        account_id, branch_client_id,
+    )  # fmt: skip
+
+
+async def revive(conn: Conn, account_id: UUID, branch_client_id: UUID) -> bool:
+    """A client that was left absent is to be made after all, with what was left unsaid."""
+    back = await conn.execute(
+        "update branch_client set how = '' where account_id = $1 and branch_client_id = $2 and how = 'absent'",
+        account_id, branch_client_id,
+    )  # fmt: skip
+    if back.endswith(" 0"):
+        return False
+    await conn.execute(
+        "update client_comment set state = 'waiting' where account_id = $1 and branch_client_id = $2 and state = 'needless'",
+        account_id, branch_client_id,
+    )  # fmt: skip
+    return True
+
+
+async def hold_branch(
+    conn: Conn, account_id: UUID, company_id: int, code: str, error: str, *, now: datetime
+) -> None:
+    """Nothing of this branch is tried for a while: one reason for all, told once."""
+    await conn.execute(
+        "update delivery d set state = 'held', code = $3, error = $4, next_attempt_at = null, updated_at = $5"
+        " from branch_client c where d.account_id = $1 and d.kind = 'client' and d.state in ('waiting', 'retrying')"
+        " and c.account_id = d.account_id and c.branch_client_id = d.subject_id and c.company_id = $2",
+        account_id, company_id, code, error[:500], now,
+    )  # fmt: skip
+
+
+async def release_branches(
+    conn: Conn, account_id: UUID, codes: Sequence[str], *, held_before: datetime, now: datetime
+) -> None:
+    """What a branch's licence or rights keep is looked at again after a while, or when one got through."""
+    await conn.execute(
+        "update delivery set state = 'waiting', code = '', error = null, attempts = 0, next_attempt_at = $4, updated_at = $4"
+        " where account_id = $1 and kind = 'client' and state = 'held' and code = any($2) and updated_at <= $3",
+        account_id, list(codes), held_before, now,
+    )  # fmt: skip
+
+
+async def release_held(
+    conn: Conn, account_id: UUID, branch_codes: Sequence[str], companies: Collection[int], *, now: datetime
+) -> None:
+    """Something got through: what the connection kept goes on, and what these branches kept."""
+    await conn.execute(
+        "update delivery d set state = 'waiting', code = '', error = null, attempts = 0, next_attempt_at = $4,"
+        " updated_at = $4 from branch_client c where d.account_id = $1 and d.kind = 'client'"
+        " and d.state in ('held', 'off') and c.account_id = d.account_id and c.branch_client_id = d.subject_id"
+        " and (d.code <> all($2) or c.company_id = any($3))",
+        account_id, list(branch_codes), list(companies), now,
+    )  # fmt: skip
+
+
+async def held_since(conn: Conn, account_id: UUID, codes: Sequence[str]) -> datetime | None:
+    at: datetime | None = await conn.fetchval(
+        "select min(updated_at) from delivery where account_id = $1 and kind = 'client' and state = 'held' and code = any($2)",
+        account_id, list(codes),
+    )  # fmt: skip
+    return at

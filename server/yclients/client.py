@@ -139,6 +139,22 @@ class YclientsClient:
 
     # --- one call
 
+    async def ask(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, str] | None = None,
+        body: Any = None,
+        priority: Priority,
+        none_on_404: bool = False,
+    ) -> Any:
+        """`data` of the answer, for the parts of the API that stand in files of their own."""
+        answer = await self._call(method, path, params=params, body=body, priority=priority)
+        if none_on_404 and answer.status == 404:
+            return None
+        return self._data(answer, self._document(answer))
+
     async def _get(
         self,
         path: str,

@@ -1,0 +1,105 @@
+"""Clients of a branch at YCLIENTS, as `clients.sending` sees them."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from server.clients.sending import Card, Gone, Said, Stopped, Taken
+from server.delivery.relay import Held, Refused, TryAgain
+from server.platform.egress import Forbidden, RateLimited, Rejected, Unauthorized, Unavailable, VendorError
+from server.yclients.clients import ClientsApi, PhoneTaken
+
+_LICENCE = re.compile(r"лиценз|licen[cs]e", re.IGNORECASE)
+_CATEGORIES_LIFE_S = 600.0
+#: (company, title) → when it was looked up, and what was found.
+Categories = dict[tuple[int, str], tuple[float, int | None]]
+
+
+class ClientsOfYclients:
+    """`clients.sending.ClientDesk`."""
+
+    def __init__(self, api: ClientsApi, categories: Categories) -> None:
+        self._api, self._categories = api, categories
+
+    async def find(self, company_id: int, phone: str) -> Sequence[Card]:
+        with _told():
+            found = await self._api.find(company_id, phone)
+        return [Card(card.client_id, card.name, card.email) for card in found.cards]
+
+    async def make(self, company_id: int, *, name: str, phone: str, email: str, label: str) -> int:
+        category = await self._category(company_id, label) if label else None
+        with _told(changes=True):
+            try:
+                return await self._api.make(
+                    company_id, name=name, phone=phone, email=email, categories=(category,) if category else ()
+                )
+            except PhoneTaken:
+                pass
+        with _told():
+            found = await self._api.find(company_id, phone)
+        if found.hidden and not found.cards:
+            raise Stopped(
+                Held("phones_hidden", "в YCLIENTS у этого пользователя нет права видеть телефоны клиентов", scope="kind")
+            )
+        raise Taken
+
+    async def fill_email(self, company_id: int, client_id: int, email: str) -> bool:
+        with _told(changes=True):
+            return await self._api.fill_email(company_id, client_id, email)
+
+    async def said(self, company_id: int, client_id: int) -> Sequence[Said] | None:
+        with _told():
+            shown = await self._api.comments(company_id, client_id)
+        return None if shown is None else [Said(one.comment_id, one.text) for one in shown]
+
+    async def say(self, company_id: int, client_id: int, text: str) -> int | None:
+        with _told(changes=True):
+            try:
+                return await self._api.comment(company_id, client_id, text)
+            except Rejected as refusal:
+                if refusal.code == "404":
+                    raise Gone from None
+                raise
+
+    async def _category(self, company_id: int, title: str) -> int | None:
+        """Remembered for ten minutes. A card without its category is better than none: a refusal here is passed over."""
+        known = self._categories.get((company_id, title))
+        if known and known[0] > time.monotonic():
+            return known[1]
+        with _told():
+            try:
+                found = await self._api.category(company_id, title)
+            except (Rejected, Forbidden):
+                found = None
+        self._categories[company_id, title] = (time.monotonic() + _CATEGORIES_LIFE_S, found)
+        return found
+
+
+@contextmanager
+def _told(*, changes: bool = False) -> Iterator[None]:
+    """The vendor's errors as what they mean for a client on its way. `changes`: an unanswered call may have worked."""
+    try:
+        yield
+    except VendorError as error:
+        raise Stopped(_result(error, changes=changes)) from None
+
+
+def _result(error: VendorError, *, changes: bool) -> TryAgain | Refused | Held:
+    match error:
+        case Unauthorized():
+            return Held("refused", str(error))
+        case Forbidden() if not _LICENCE.search(str(error)):
+            return Held("no_right", f"YCLIENTS: {error}", scope="kind")
+        case Forbidden() | Rejected(code="402"):
+            return Held("licence", f"YCLIENTS: {error}", scope="kind")
+        case RateLimited(retry_after_s=pause_s):
+            return TryAgain("limit", str(error), after_s=pause_s)
+        case Rejected(code=code):
+            return Refused(code, str(error))
+        case Unavailable():
+            return TryAgain("unavailable", str(error), sent=changes)
+        case _:
+            return TryAgain("unavailable", str(error))
