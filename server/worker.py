@@ -22,6 +22,7 @@ from server.bookings import backfill, reconcile
 from server.bookings import catching_up_store as catching_up
 from server.bookings import flow as bookings
 from server.bookings.source import passing_over
+from server.clients import sending as client_sending
 from server.deals import flow as deals
 from server.delivery import inbox, outbox, relay, retention
 from server.delivery.inbox import Handle
@@ -86,7 +87,11 @@ class Worker:
                 tracking.SESSION_JOB: self._session_known,
             },
             "reads": {bookings.READ_JOB: self._read_booking},
-            "deliveries": {relay.JOBS["lead"]: self._deliver_leads, relay.JOBS["deal"]: self._deliver_deals},
+            "deliveries": {
+                relay.JOBS["lead"]: self._deliver_leads,
+                relay.JOBS["deal"]: self._deliver_deals,
+                relay.JOBS["client"]: self._deliver_clients,
+            },
         }
         self._crews = {
             name: outbox.Crew(parts.pool, family, parts.settings.retry_schedule_s, places=_PLACES[name])
@@ -356,6 +361,15 @@ class Worker:
         due = await deals.deliver(
             self._parts.pool, desk, job.account_id, vendors.RECORDS, self._parts.settings.retry_schedule_s, now=now
         )  # fmt: skip
+        if due is not None:
+            raise outbox.Later(due)
+
+    async def _deliver_clients(self, job: outbox.Job) -> None:
+        """As leads, to YCLIENTS: one account's clients one group after the other, so that a phone is made once."""
+        now, desk = utc_now(), await self._vendors.client_desk(self._parts.pool, job.account_id)
+        due = await client_sending.deliver(
+            self._parts.pool, desk, job.account_id, self._parts.settings.retry_schedule_s, now=now
+        )
         if due is not None:
             raise outbox.Later(due)
 

@@ -106,9 +106,7 @@ async def deliver(
                 await store.hold_branch(conn, account_id, company_id, result.code, result.detail, now=ended)
             elif isinstance(result, Held):
                 await _refused(conn, account_id, result, now=now)
-        passed = {
-            rows[parcel.subject_id]["company_id"] for parcel, result in results if isinstance(result, Delivered)
-        }
+        passed = {rows[parcel.subject_id]["company_id"] for parcel, result in results if isinstance(result, Delivered)}
         if passed:
             await store.release_held(conn, account_id, BRANCH_CODES, passed, now=ended)
         due_at = await relay.next_due(conn, account_id, "client", schedule_s)

@@ -101,7 +101,14 @@ async def written_ids(conn: Conn, account_id: UUID, branch_client_id: UUID) -> s
 
 
 async def keep_card(
-    conn: Conn, account_id: UUID, branch_client_id: UUID, client_id: int | None, how: str, card_name: str, *, now: datetime
+    conn: Conn,
+    account_id: UUID,
+    branch_client_id: UUID,
+    client_id: int | None,
+    how: str,
+    card_name: str,
+    *,
+    now: datetime,
 ) -> None:
     await conn.execute(
         "update branch_client set client_id = $3, how = $4, card_name = case when $5 = '' then card_name else $5 end,"
@@ -149,9 +156,7 @@ async def revive(conn: Conn, account_id: UUID, branch_client_id: UUID) -> bool:
     return True
 
 
-async def hold_branch(
-    conn: Conn, account_id: UUID, company_id: int, code: str, error: str, *, now: datetime
-) -> None:
+async def hold_branch(conn: Conn, account_id: UUID, company_id: int, code: str, error: str, *, now: datetime) -> None:
     """Nothing of this branch is tried for a while: one reason for all, told once."""
     await conn.execute(
         "update delivery d set state = 'held', code = $3, error = $4, next_attempt_at = null, updated_at = $5"

@@ -16,6 +16,7 @@ from server.accounts.model import Branch
 from server.bookings import flow as bookings
 from server.bookings import store as booking_store
 from server.bookings.source import Take
+from server.clients import store as client_store
 from server.delivery import outbox
 from server.leads.directory import Directory, DirectoryAway
 from server.platform.budget import Budgets, Priority
@@ -31,8 +32,10 @@ from server.uis.rpc import Memory
 from server.vendors.uis import LeadsOfUis, directory_of
 from server.vendors.uis_deals import DealsOfUis, Ensured
 from server.vendors.yclients import YCLIENTS, BookingsOfYclients
+from server.vendors.yclients_clients import Categories, ClientsOfYclients
 from server.vendors.yclients_deals import RECORDS
 from server.yclients.client import Token, YclientsClient
+from server.yclients.clients import ClientsApi
 from server.yclients.webhooks import whole_id
 
 __all__ = ["RECORDS", "YCLIENTS", "Vendors"]
@@ -50,6 +53,7 @@ class Vendors:
         self._egress = Egress(allow_private=settings.allow_private_egress, budgets=Budgets(pool))
         self._uis_memory: dict[UUID, Memory] = {}
         self._deals_ensured: dict[UUID, Ensured] = {}
+        self._categories: dict[UUID, Categories] = {}
         self._directories: dict[UUID, tuple[float, Directory]] = {}
 
     async def close(self) -> None:
@@ -102,6 +106,14 @@ class Vendors:
     async def deal_desk(self, pool: Pool, account_id: UUID) -> DealsOfUis | None:
         api = await self.uis(pool, account_id)
         return DealsOfUis(api, self._deals_ensured.setdefault(account_id, Ensured())) if api else None
+
+    async def client_desk(self, pool: Pool, account_id: UUID) -> ClientsOfYclients | None:
+        client = await self.yclients(pool, account_id)
+        if client is None:
+            return None
+        async with pool.acquire() as conn:
+            region = await client_store.phone_region(conn, account_id)
+        return ClientsOfYclients(ClientsApi(client, region=region), self._categories.setdefault(account_id, {}))
 
     async def authorize(self, account: str, login: str, password: str, uuid: str, code: str) -> Entered | CodeWanted:
         """`accounts.authorize.Authorize` at YCLIENTS."""

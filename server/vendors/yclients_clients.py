@@ -42,7 +42,9 @@ class ClientsOfYclients:
             found = await self._api.find(company_id, phone)
         if found.hidden and not found.cards:
             raise Stopped(
-                Held("phones_hidden", "в YCLIENTS у этого пользователя нет права видеть телефоны клиентов", scope="kind")
+                Held(
+                    "phones_hidden", "в YCLIENTS у этого пользователя нет права видеть телефоны клиентов", scope="kind"
+                )
             )
         raise Taken
 

@@ -143,13 +143,12 @@ class ClientsApi:
 
     async def category(self, company_id: int, title: str) -> int | None:
         """The category of clients of this title; None: the branch has none. How one is made is not documented."""
-        data = await self._client.ask(
-            "GET", f"/labels/{company_id}/clients", priority=self._priority, none_on_404=True
-        )
+        data = await self._client.ask("GET", f"/labels/{company_id}/clients", priority=self._priority, none_on_404=True)
+        wanted = title.strip().casefold()
         for row in data if isinstance(data, list) else []:
-            if isinstance(row, dict) and str(row.get("deleted", "0")) in ("0", "False"):
-                if _text(row.get("title")).strip().casefold() == title.strip().casefold():
-                    return whole_id(row.get("id"))
+            gone = not isinstance(row, dict) or str(row.get("deleted", "0")) not in ("0", "False")
+            if not gone and _text(row.get("title")).strip().casefold() == wanted:
+                return whole_id(row.get("id"))
         return None
 
 
