@@ -1,4 +1,4 @@
-"""What the owner can choose from: sites, campaigns and sources of their account in the other system."""
+"""What the owner can choose from: sites, sources, numbers and more of their account in the other system."""
 
 from __future__ import annotations
 
@@ -20,9 +20,14 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class Directory:
+    """A list the account may not read (its component is off) is empty; then the owner writes by hand."""
+
     sites: tuple[Choice, ...] = ()
     campaigns: tuple[Choice, ...] = ()
     sources: tuple[Choice, ...] = ()
+    numbers: tuple[Choice, ...] = ()  # the name is the number
+    scenarios: tuple[Choice, ...] = ()
+    tags: tuple[Choice, ...] = ()
 
 
 class DirectoryAway(Exception):

@@ -29,6 +29,7 @@ from server.uis.model import (
     Funnel,
     LoadedRequest,
     LoadedStep,
+    Named,
     OfflineRequest,
     Options,
     Owner,
@@ -112,6 +113,19 @@ class DataApi:
     async def sources(self, *, priority: Priority = Priority.OPERATOR) -> list[Source]:
         rows = await self._all("get.sources", {"fields": list(mapping.SOURCE_COLUMNS)}, priority)
         return _sound(mapping.source_of(row) for row in rows)
+
+    async def numbers(self, *, priority: Priority = Priority.OPERATOR) -> list[Named]:
+        """Virtual numbers of the account."""
+        rows = await self._all("get.virtual_numbers", {"fields": list(mapping.NUMBER_COLUMNS)}, priority)
+        return _sound(mapping.number_of(row) for row in rows)
+
+    async def scenarios(self, *, priority: Priority = Priority.OPERATOR) -> list[Named]:
+        rows = await self._all("get.scenarios", {"fields": list(mapping.SCENARIO_COLUMNS)}, priority)
+        return _sound(mapping.named_of(row) for row in rows)
+
+    async def tags(self, *, priority: Priority = Priority.OPERATOR) -> list[Named]:
+        rows = await self._all("get.tags", {"fields": list(mapping.TAG_COLUMNS)}, priority)
+        return _sound(mapping.named_of(row) for row in rows)
 
     async def zone(self, *, priority: Priority = Priority.WEBHOOK) -> ZoneInfo:
         """The zone of all times of this account, read once."""

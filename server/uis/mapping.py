@@ -27,6 +27,7 @@ from server.uis.model import (
     InSession,
     LoadedRequest,
     LoadedStep,
+    Named,
     OfflineRequest,
     Options,
     Owner,
@@ -44,6 +45,9 @@ REQUEST_COLUMNS = (
 SITE_COLUMNS = ("id", "name", "domain_name")
 CAMPAIGN_COLUMNS = ("id", "name", "status", "site_id")
 SOURCE_COLUMNS = ("id", "name", "channel_name", "state")
+NUMBER_COLUMNS = ("id", "virtual_phone_number", "status")
+SCENARIO_COLUMNS = ("id", "name")
+TAG_COLUMNS = ("id", "name", "state")
 
 
 _THEIR_TYPES: dict[CommunicationType, str] = {
@@ -199,6 +203,20 @@ def source_of(row: Mapping[str, Any]) -> Source | None:
     return Source(
         number, _str(row.get("name")), _str(row.get("channel_name")), row.get("state") in (None, "", "active")
     )
+
+
+def number_of(row: Mapping[str, Any]) -> Named | None:
+    return _named(row, row.get("virtual_phone_number"), row.get("status"))
+
+
+def named_of(row: Mapping[str, Any]) -> Named | None:
+    """A scenario or a tag."""
+    return _named(row, row.get("name"), row.get("state"))
+
+
+def _named(row: Mapping[str, Any], name: Any, state: Any) -> Named | None:
+    number, shown = _int(row.get("id")), _str(name)
+    return Named(number, shown, state in (None, "", "active", "enabled")) if number is not None and shown else None
 
 
 def loaded_request_of(row: Mapping[str, Any], zone: ZoneInfo) -> LoadedRequest | None:

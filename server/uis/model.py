@@ -120,6 +120,15 @@ class Source:
     usable: bool  # neither off nor removed
 
 
+@dataclass(frozen=True, slots=True)
+class Named:
+    """A virtual number (its name is the number), a scenario or a tag."""
+
+    id: int
+    name: str
+    usable: bool = True
+
+
 # --- requests and sessions
 
 

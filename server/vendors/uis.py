@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 from server.delivery.relay import Delivered, Held, Refused, Result, TryAgain
 from server.leads.directory import UNAVAILABLE, Choice, Directory, DirectoryAway
@@ -11,7 +11,7 @@ from server.platform.egress import Forbidden, RateLimited, Rejected, Unauthorize
 from server.uis.data_api import DataApi
 from server.uis.errors import AccessRefused, RequestRefused, RightRefused, sentence
 from server.uis.groups import Outcome
-from server.uis.model import ByDefault, InSession, OfflineRequest
+from server.uis.model import ByDefault, InSession, Named, OfflineRequest
 
 FORM_NAME = "YCLIENTS: онлайн-запись"
 
@@ -36,9 +36,14 @@ class LeadsOfUis:
 
 
 async def directory_of(api: DataApi) -> Directory:
-    """Sites, campaigns and sources of the account, for its settings. Raises `DirectoryAway`."""
+    """The lists of the account, for its settings. Raises `DirectoryAway`."""
     try:
         sites, campaigns, sources = await api.sites(), await api.campaigns(), await api.sources()
+        numbers, scenarios, tags = (
+            await _if_allowed(api.numbers),
+            await _if_allowed(api.scenarios),
+            await _if_allowed(api.tags),
+        )
     except VendorError as error:
         raise _away(error) from None
     return Directory(
@@ -47,7 +52,16 @@ async def directory_of(api: DataApi) -> Directory:
         tuple(
             Choice(one.id, f"{one.name} · {one.channel}" if one.channel else one.name, one.usable) for one in sources
         ),
+        *(tuple(Choice(one.id, one.name, one.usable) for one in named) for named in (numbers, scenarios, tags)),
     )
+
+
+async def _if_allowed(read: Callable[[], Awaitable[list[Named]]]) -> list[Named]:
+    """A list of telephony; an account that may not read it does without."""
+    try:
+        return await read()
+    except (RightRefused, RequestRefused, Rejected):
+        return []
 
 
 def _away(error: VendorError) -> DirectoryAway:
