@@ -53,8 +53,7 @@ async def account(settings: Settings, dsn: str, arguments: argparse.Namespace, s
             else:
                 async with conn.transaction():
                     await flow.connect(conn, vault, account_id, arguments.vendor, arguments.name, secret)
-                    if arguments.vendor == "uis":
-                        await relay.release_all(conn, account_id, now=utc_now())
+                    await relay.release_all(conn, account_id, arguments.vendor, now=utc_now())
                 _say(f"{arguments.vendor}: kept, sealed ({', '.join(sorted(secret))})")
     finally:
         await pool.close()

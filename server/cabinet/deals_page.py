@@ -97,7 +97,7 @@ async def release_deals(request: web.Request, _: LoginSession, known: Known) -> 
     account_id = known.account.account_id
     async with request.app[POOL].acquire() as conn, conn.transaction():
         await store.mark_connection(conn, account_id, "uis", "active", "")
-        await relay.release_all(conn, account_id, now=utc_now())
+        await relay.release_all(conn, account_id, "uis", now=utc_now())
     await request.app[BUS].publish(JOBS_TOPIC)
     raise web.HTTPFound("/integrations/deals?done=deals_released")
 

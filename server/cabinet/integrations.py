@@ -55,6 +55,8 @@ async def _leads(
         connection = await store.connection_row(conn, account_id, "uis")
         hooks = await flow.hook_urls(conn, request.app[VAULT], account_id, base_url)
         counts = await relay.counts(conn, account_id, "lead")
+        held = await relay.why_held(conn, account_id, "lead") if settings.enabled else ""
+    trouble = trouble or held
     if connection is not None and connection["state"] == "refused":
         trouble = connection["state_note"]
     done = said.pop("done", "")
@@ -160,7 +162,7 @@ async def connect_uis(request: web.Request, session: LoginSession, known: Known)
         return await _not_proved(request, session, known, secret, away)
     async with request.app[POOL].acquire() as conn, conn.transaction():
         await flow.connect(conn, request.app[VAULT], known.account.account_id, "uis", "cabinet", secret)
-        await relay.release_all(conn, known.account.account_id, now=utc_now())
+        await relay.release_all(conn, known.account.account_id, "uis", now=utc_now())
     return await _connected(request, known, "uis_connected")
 
 
@@ -197,7 +199,7 @@ async def check_uis(request: web.Request, session: LoginSession, known: Known) -
         return await _leads(request, session, known, status=422, error=away.sentence[1 if locale == "en" else 0])
     async with request.app[POOL].acquire() as conn, conn.transaction():
         await store.mark_connection(conn, account_id, "uis", "active", "")
-        await relay.release_all(conn, account_id, now=utc_now())
+        await relay.release_all(conn, account_id, "uis", now=utc_now())
     return await _connected(request, known, "uis_checked")
 
 

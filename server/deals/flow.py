@@ -7,11 +7,11 @@ nothing; what a person must mend holds all with one sentence, and what is mended
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
+from functools import partial
 from typing import Any, Protocol
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -24,8 +24,8 @@ from server.deals.history import Telling
 from server.deals.model import Booking, Client, Deal, Lead, Line, Person, deal_key, deal_of, fingerprint
 from server.deals.sending import Parcel, Sending, Sent, what_to_send
 from server.deals.settings import DealsIntegration, Locale, read_settings
-from server.delivery import relay
-from server.delivery.relay import Delivered, Held, Refused, Result, TryAgain
+from server.delivery import relay, rounds
+from server.delivery.relay import Delivered, Refused, Result, TryAgain
 from server.platform.postgres import Conn, Pool, Row
 
 GROUP = 50
@@ -210,49 +210,20 @@ async def deliver(
     """Sends what is due, in one small group; answers when something is due next. `now` is before `desk` was opened."""
     async with pool.acquire() as conn:
         integration = read_settings(await accounts.integration_settings(conn, account_id, "deals"))
-        if desk is None or not integration.enabled:
-            off = not integration.enabled
-            held, why = ("integration_off", "") if off else await accounts.why_held(conn, account_id, "uis")
-            await relay.hold_all(conn, account_id, "deal", held or "not_connected", why, now=now)
-            return None
-    due = await relay.take_due(pool, account_id, "deal", schedule_s, now=now, limit=GROUP)
-    async with pool.acquire() as conn:
-        subjects = [one.subject_id for one in due]
-        rows = await store.bookings(conn, account_id, subjects)
-        told = await store.tellings(conn, account_id, subjects)
-    group = _Group(desk, records, integration, now)
-    begun = time.monotonic()
-    await group.send(due, rows, told)
-    ended = now + timedelta(seconds=time.monotonic() - begun)
-    async with pool.acquire() as conn:
-        for one, until in group.later:
-            await relay.put_off(conn, account_id, one, until)
-        for one, result in group.results:
-            await relay.settle(conn, account_id, one, result, schedule_s, now=ended)
-        results = [result for _, result in group.results]
-        await _after(conn, account_id, results, now=now)
-        due_at = await relay.next_due(conn, account_id, "deal", schedule_s)
-    return max(due_at, ended + _pause(results)) if due_at else None
 
+    async def send(open_desk: DealDesk, due: Sequence[relay.Parcel]) -> rounds.Told:
+        async with pool.acquire() as conn:
+            subjects = [one.subject_id for one in due]
+            rows = await store.bookings(conn, account_id, subjects)
+            told = await store.tellings(conn, account_id, subjects)
+        group = _Group(open_desk, records, integration, now)
+        await group.send(due, rows, told)
+        return rounds.Told(group.results, group.later)
 
-def _pause(results: Sequence[Result]) -> timedelta:
-    """A pause that was asked for is everybody's: the rest would be refused one after the other."""
-    asked = [result.after_s or 0.0 for result in results if isinstance(result, TryAgain) and result.code == "limit"]
-    return timedelta(seconds=max(asked, default=0.0))
-
-
-async def _after(conn: Conn, account_id: UUID, results: Sequence[Result], *, now: datetime) -> None:
-    """What one deal met concerns all: a hold stops them, and one that got through lets the held ones go."""
-    held = next((result for result in results if isinstance(result, Held)), None)
-    if held and held.scope == "connection":
-        if await accounts.refuse_connection(conn, account_id, "uis", held.detail, tried_at=now):
-            await relay.hold_all(conn, account_id, "deal", held.code, held.detail, now=now)
-        else:  # mended while this try was under way
-            await relay.release(conn, account_id, "deal", now=now)
-    elif held:
-        await relay.hold_all(conn, account_id, "deal", held.code, held.detail, now=now)
-    elif any(isinstance(result, Delivered) for result in results):
-        await relay.release(conn, account_id, "deal", now=now)
+    return await rounds.deliver(
+        pool, rounds.Round("deal", schedule_s, GROUP), account_id, accounts,
+        partial(send, desk) if desk else None, enabled=integration.enabled, now=now,
+    )  # fmt: skip
 
 
 class _Group:

@@ -21,8 +21,11 @@ from server.platform.postgres import Conn, Pool, Row
 
 Kind = Literal["lead", "deal", "client"]
 State = Literal["waiting", "delivered", "retrying", "failed", "held", "off"]
+Vendor = Literal["uis", "yclients"]
 #: Job of the outbox: deliver what is due of this kind for one account.
 JOBS: Mapping[Kind, str] = {"lead": "leads.deliver", "deal": "deals.deliver", "client": "clients.deliver"}
+#: The connection over which a kind goes.
+OVER: Mapping[Kind, Vendor] = {"lead": "uis", "deal": "uis", "client": "yclients"}
 _ONE_KEY = "all"
 _chance = SystemRandom()
 
@@ -98,7 +101,7 @@ class Next:
 def decide(result: Result, attempts: int, schedule_s: Sequence[float], *, now: datetime, chance: float = 1.0) -> Next:
     """`attempts` counts this one. A pause is between half and all of the schedule's step, or what was asked for.
 
-    Where no answer came the pause is the next step's: what was taken may show in the other system only after a while.
+    Where no answer came it is never shorter than what may have arrived is left alone.
     """
     match result:
         case Delivered():
@@ -111,9 +114,8 @@ def decide(result: Result, attempts: int, schedule_s: Sequence[float], *, now: d
             outcome = "uncertain" if sent else "retry"
             if attempts > len(schedule_s):
                 return Next("failed", None, outcome)
-            step = min(attempts, len(schedule_s) - 1) if sent else attempts - 1
-            pause_s = schedule_s[step] * (0.5 + chance / 2)
-            return Next("retrying", now + timedelta(seconds=max(pause_s, after_s or 0.0)), outcome)
+            pause = timedelta(seconds=max(schedule_s[attempts - 1] * (0.5 + chance / 2), after_s or 0.0))
+            return Next("retrying", now + (max(pause, _quiet(schedule_s)) if sent else pause), outcome)
 
 
 def _quiet(schedule_s: Sequence[float]) -> timedelta:
@@ -167,6 +169,11 @@ async def want(
 
 async def release(conn: Conn, account_id: UUID, kind: Kind, *, now: datetime) -> int:
     """What was held or off goes on: the integration was switched on, or the connection mended."""
+    await conn.execute(
+        "insert into delivery_way (account_id, kind, released_at) values ($1, $2, $3)"
+        " on conflict (account_id, kind) do update set released_at = excluded.released_at",
+        account_id, kind, now,
+    )  # fmt: skip
     done = await conn.execute(
         "update delivery set state = 'waiting', code = '', error = null, attempts = 0, next_attempt_at = $3,"
         " updated_at = $3 where account_id = $1 and kind = $2 and state in ('held', 'off')",
@@ -178,9 +185,9 @@ async def release(conn: Conn, account_id: UUID, kind: Kind, *, now: datetime) ->
     return number
 
 
-async def release_all(conn: Conn, account_id: UUID, *, now: datetime) -> int:
-    """The connection was mended: whatever was held goes on, or is held again by what still keeps it."""
-    return sum([await release(conn, account_id, kind, now=now) for kind in JOBS])
+async def release_all(conn: Conn, account_id: UUID, vendor: Vendor, *, now: datetime) -> int:
+    """The connection was mended: whatever of it was held goes on, or is held again by what still keeps it."""
+    return sum([await release(conn, account_id, kind, now=now) for kind, over in OVER.items() if over == vendor])
 
 
 async def hold_all(conn: Conn, account_id: UUID, kind: Kind, code: str, error: str, *, now: datetime) -> None:
@@ -190,6 +197,23 @@ async def hold_all(conn: Conn, account_id: UUID, kind: Kind, code: str, error: s
         " where account_id = $1 and kind = $2 and state in ('waiting', 'retrying')",
         account_id, kind, code, error[:500], now,
     )  # fmt: skip
+
+
+async def hold_if_unmended(
+    conn: Conn, account_id: UUID, kind: Kind, code: str, error: str, *, tried_at: datetime, now: datetime
+) -> bool:
+    """As `hold_all`, for what a try begun at `tried_at` met; False: the kind was let go since, and nothing is held."""
+    async with conn.transaction():
+        # The row is locked, so that a release comes wholly before or wholly after.
+        released_at = await conn.fetchval(
+            "insert into delivery_way as w (account_id, kind) values ($1, $2)"
+            " on conflict (account_id, kind) do update set released_at = w.released_at returning released_at",
+            account_id, kind,
+        )  # fmt: skip
+        if released_at is not None and released_at > tried_at:
+            return False
+        await hold_all(conn, account_id, kind, code, error, now=now)
+    return True
 
 
 async def replay(conn: Conn, account_id: UUID, delivery_id: UUID, *, now: datetime) -> Kind | None:

@@ -6,17 +6,17 @@ Which campaign a lead belongs to is decided here; the words of the other system 
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, Protocol
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from server.accounts import store as accounts
-from server.delivery import relay
-from server.delivery.relay import Delivered, Held, Parcel, Refused, Result
+from server.delivery import relay, rounds
+from server.delivery.relay import Parcel, Refused, Result
 from server.leads import store
 from server.leads.model import Attribution, Fallback, may_correct
 from server.leads.settings import LeadsIntegration, read_settings
@@ -111,30 +111,16 @@ async def deliver(
     """Sends what is due, in one small group; answers when something is due next. `now` is before `desk` was opened."""
     async with pool.acquire() as conn:
         enabled = read_settings(await accounts.integration_settings(conn, account_id, "leads")).enabled
-        if desk is None or not enabled:
-            held, why = ("integration_off", "") if not enabled else await accounts.why_held(conn, account_id, "uis")
-            await relay.hold_all(conn, account_id, "lead", held or "not_connected", why, now=now)
-            return None
-    parcels = await relay.take_due(pool, account_id, "lead", schedule_s, now=now, limit=GROUP)
-    async with pool.acquire() as conn:
-        rows = await store.leads_to_send(conn, account_id, [parcel.subject_id for parcel in parcels])
-    begun = time.monotonic()
-    results = await _send(desk, parcels, {row["booking_id"]: row for row in rows}, now=now)
-    ended = now + timedelta(seconds=time.monotonic() - begun)
-    async with pool.acquire() as conn:
-        for parcel, result in results:
-            await relay.settle(conn, account_id, parcel, result, schedule_s, now=ended)
-        held_by = next((result for _, result in results if isinstance(result, Held)), None)
-        if held_by:
-            if await accounts.refuse_connection(conn, account_id, "uis", held_by.detail, tried_at=now):
-                await relay.hold_all(conn, account_id, "lead", held_by.code, held_by.detail, now=now)
-            else:  # mended while this try was under way
-                await relay.release(conn, account_id, "lead", now=now)
-        elif any(isinstance(result, Delivered) for _, result in results):
-            await relay.release(
-                conn, account_id, "lead", now=now
-            )  # what was held while the connection was being mended
-        return await relay.next_due(conn, account_id, "lead", schedule_s)
+
+    async def send(open_desk: LeadDesk, parcels: Sequence[Parcel]) -> rounds.Told:
+        async with pool.acquire() as conn:
+            rows = await store.leads_to_send(conn, account_id, [parcel.subject_id for parcel in parcels])
+        return rounds.Told(await _send(open_desk, parcels, {row["booking_id"]: row for row in rows}, now=now))
+
+    return await rounds.deliver(
+        pool, rounds.Round("lead", schedule_s, GROUP), account_id, accounts,
+        partial(send, desk) if desk else None, enabled=enabled, now=now,
+    )  # fmt: skip
 
 
 async def _send(

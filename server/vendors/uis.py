@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from typing import Literal
 
 from server.delivery.relay import Delivered, Held, Refused, Result, TryAgain
 from server.leads.directory import UNAVAILABLE, Choice, Directory, DirectoryAway
@@ -13,6 +14,10 @@ from server.uis.errors import AccessRefused, RequestRefused, RightRefused, sente
 from server.uis.groups import Outcome
 from server.uis.model import ByDefault, InSession, Named, OfflineRequest
 
+#: Refusals that concern what was asked for alone: the account's other methods may well work.
+_OF_ONE_KIND = frozenset({
+    "forbidden", "method_component_disabled", "parameter_component_disabled", "tariff_restrictions",
+})  # fmt: skip
 FORM_NAME = "YCLIENTS: онлайн-запись"
 
 
@@ -100,7 +105,8 @@ def result_of(error: VendorError, *, sent: bool) -> Result:
     """What an error of the vendor means for one thing on its way. The sentence is Russian: the owner's language."""
     match error:
         case AccessRefused(reason=reason, facts=facts) | RightRefused(reason=reason, facts=facts):
-            return Held(reason, sentence(reason, facts=facts, lang="ru"), sent=sent)
+            scope: Literal["connection", "kind"] = "kind" if reason in _OF_ONE_KIND else "connection"
+            return Held(reason, sentence(reason, facts=facts, lang="ru"), scope, sent=sent)
         case Unauthorized() | Forbidden():
             return Held("refused", str(error), sent=sent)
         case RateLimited(retry_after_s=pause_s):

@@ -19,16 +19,12 @@ from server.leads.sending import lead_key
 from server.platform.egress import Rejected, VendorError
 from server.uis import model as uis
 from server.uis.data_api import DataApi
-from server.uis.errors import AccessRefused, RequestRefused, RightRefused
+from server.uis.errors import RequestRefused
 from server.uis.groups import Outcome
 from server.vendors.uis import result_of
 
 _CONTACTS_REMEMBERED = 50_000
 _BUSY_PAUSE_S = 5.0
-#: Refusals that concern deals alone: leads may well go on.
-_OF_DEALS = frozenset({
-    "forbidden", "method_component_disabled", "parameter_component_disabled", "tariff_restrictions",
-})  # fmt: skip
 
 
 @dataclass
@@ -223,9 +219,6 @@ def _result(outcome: Outcome) -> Result:
 
 def _of_error(error: VendorError, *, sent: bool) -> Result:
     result = result_of(error, sent=sent)
-    if isinstance(result, Held):
-        reason = error.reason if isinstance(error, (AccessRefused, RightRefused)) else ""
-        return replace(result, scope="kind") if reason in _OF_DEALS else result
     if isinstance(error, RequestRefused) and error.code == "invalid_date_time":
         return Refused("out_of_step", str(error))
     if isinstance(error, RequestRefused) and error.code == "entity_not_found":

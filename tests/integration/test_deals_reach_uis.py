@@ -372,6 +372,23 @@ async def test_a_component_of_deals_that_is_off_does_not_stop_leads(desk: Desk) 
         await desk.until(record_id, "delivered")
 
 
+async def test_a_component_of_leads_that_is_off_does_not_stop_deals(desk: Desk) -> None:
+    desk.uis.uis.components.discard("upload_offline_messages")
+    await desk.switch("leads", **LEADS)
+    await desk.switch()
+    desk.created = datetime.now(MOSCOW)
+    await desk.told(748)
+
+    async def lead_held() -> bool:
+        return bool(await desk.pool.fetchval("select state = 'held' from delivery where kind = 'lead'"))
+
+    await eventually(lead_held)
+    await desk.told(749)
+    for record_id in (748, 749):
+        await desk.stands(record_id, "waiting")
+    assert await desk.pool.fetchval("select state from connection where vendor = 'uis'") == "active"
+
+
 async def test_one_that_gets_through_lets_the_held_ones_go(desk: Desk) -> None:
     desk.uis.uis.components.discard("sales_funnel")
     await desk.switch()

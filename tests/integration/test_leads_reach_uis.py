@@ -54,7 +54,7 @@ class Desk:
         async with self.pool.acquire() as conn, conn.transaction():
             account_id = self.salon.made.account.account_id
             await accounts.mark_connection(conn, account_id, "uis", "active", "")
-            await relay.release_all(conn, account_id, now=utc_now())
+            await relay.release_all(conn, account_id, "uis", now=utc_now())
 
     async def delivery(self, record_id: int) -> dict[str, Any]:
         found = (await self.salon.get("/leads", record_id=record_id))["data"]
