@@ -105,8 +105,7 @@ deps: $(VENV)/.dev ## lock the requirements anew, with hashes
 	  --no-emit-index-url --no-emit-find-links --no-emit-trusted-host -o requirements/$$name.txt requirements/$$name.in; done
 
 check: system lint js-test ## what `make test` is
-	$(PY) -m pytest tests
-	$(PY) -m pytest e2e
+	@bash deploy/test-both.sh $(PY)
 
 clean: ## remove what was built; the data stays
 	rm -rf $(VENV) node_modules snippets/dist

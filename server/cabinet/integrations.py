@@ -19,7 +19,7 @@ from server.delivery.outbox import JOBS_TOPIC
 from server.keys import BUS, DIRECTORY, LOOKUP, POOL, PROVE_UIS, SETTINGS, VAULT
 from server.leads import store as leads
 from server.leads.directory import UNAVAILABLE, Directory, DirectoryAway
-from server.leads.settings import LeadsIntegration, Target, read_settings
+from server.leads.settings import LeadsIntegration, Target, UtmSessions, read_settings
 from server.platform import paging
 from server.platform.clock import utc_now
 from server.platform.web import Problem
@@ -56,6 +56,7 @@ async def _leads(
         hooks = await flow.hook_urls(conn, request.app[VAULT], account_id, base_url)
         counts = await relay.counts(conn, account_id, "lead")
         held = await relay.why_held(conn, account_id, "lead") if settings.enabled else ""
+        refused = settings.utm_sessions.enabled and await leads.session_refused(conn, account_id)
     trouble = trouble or held
     if connection is not None and connection["state"] == "refused":
         trouble = connection["state_note"]
@@ -63,6 +64,7 @@ async def _leads(
     context = {
         "settings": settings, "directory": directory, "trouble": trouble, "connection": connection, "hooks": hooks,
         "codes": flow.public_json(known.sites[0], known.branches, base_url), "counts": counts, "states": STATES,
+        "sessions_refused": words.text("utm_sessions_refused", locale) if refused else "",
         "error": "", "saved": "", "done": words.text(done, locale) if done else "", **said,
     }  # fmt: skip
     response = await render(request, "integration_leads.html", session, known, context)
@@ -88,10 +90,11 @@ async def save_leads(request: web.Request, session: LoginSession, known: Known) 
             {
                 "enabled": form.get("enabled") == "1", "correct": form.get("correct") == "1",
                 "default": _target(form, "default"), "mobile_app": _target(form, "app"),
+                "utm_sessions": {"enabled": form.get("utm_sessions") == "1", "site_id": form.get("utm_site_id") or None},
             }
         )  # fmt: skip
     except ValidationError as refusal:
-        lacks_site = any("needs its site" in item["msg"] for item in refusal.errors())
+        lacks_site = any("their site" in item["msg"] or "its site" in item["msg"] for item in refusal.errors())
         message = words.text("leads_lack_site" if lacks_site else "leads_incomplete", locale)
         return await _leads(request, session, known, status=422, error=message, settings=_typed(form))
     async with request.app[POOL].acquire() as conn, conn.transaction():
@@ -109,11 +112,7 @@ def _typed(form: Any) -> LeadsIntegration:
     """What was chosen, as it was chosen, to be shown again beside what is wrong with it."""
 
     def target(name: str) -> Target:
-        fields = {
-            key: int(value) if value and value.lstrip("-").isdigit() else None
-            for key, value in _target(form, name).items()
-            if key != "entity"
-        }
+        fields = {key: _number(value) for key, value in _target(form, name).items() if key != "entity"}
         return Target.model_construct(
             **{
                 "campaign_id": None,
@@ -129,7 +128,14 @@ def _typed(form: Any) -> LeadsIntegration:
         correct=form.get("correct") == "1",
         default=target("default"),
         mobile_app=target("app"),
+        utm_sessions=UtmSessions.model_construct(
+            enabled=form.get("utm_sessions") == "1", site_id=_number(form.get("utm_site_id"))
+        ),
     )
+
+
+def _number(value: Any) -> int | None:
+    return int(value) if value and str(value).lstrip("-").isdigit() else None
 
 
 def _target(form: Any, name: str) -> dict[str, Any]:

@@ -43,6 +43,14 @@ def attribute(*, has_visit: bool, origin: str, settings: LeadSettings) -> Attrib
     return Attribution("default", settings.default)
 
 
+def session_of(wish: Mapping[str, Any]) -> str | None:
+    """Which session a wish names: one of the other system's own, or the visit that is to become one."""
+    for name in ("session_id", "visit_id"):
+        if wish.get(name) is not None:
+            return f"{name}:{wish[name]}"
+    return None
+
+
 #: How long, and how often, what was sent may still be put right.
 CORRECTION_WINDOW = timedelta(hours=24)
 CORRECTIONS_MOST = 1
@@ -62,8 +70,8 @@ def may_correct(
     A change of the owner's settings is no reason: what stands there may have been worked on. Nor is a session that the
     other system has refused already.
     """
-    session_id = wanted.get("session_id")
-    if session_id is None or session_id in (sent.get("session_id"), sent.get("refused_session_id")):
+    session = session_of(wanted)
+    if session is None or session in (session_of(sent), sent.get("refused")):
         return False
     fresh = sent_at is None or now - sent_at <= CORRECTION_WINDOW
     return allowed and fresh and corrections < CORRECTIONS_MOST

@@ -18,7 +18,7 @@ from server.accounts import store as accounts
 from server.delivery import relay, rounds
 from server.delivery.relay import Parcel, Refused, Result
 from server.leads import store
-from server.leads.model import Attribution, Fallback, may_correct
+from server.leads.model import Attribution, Fallback, may_correct, session_of
 from server.leads.settings import LeadsIntegration, read_settings
 from server.platform.postgres import Conn, Pool, Row
 
@@ -29,8 +29,25 @@ _CLOCKS = timedelta(minutes=1)  # the vendor's clock shows whole seconds, and no
 
 
 @dataclass(frozen=True, slots=True)
+class OutgoingVisit:
+    """A visit that the other system did not see and is to know as a session. `marks`: UTM and click ids by their names."""
+
+    ext_id: str
+    site_id: int
+    at: datetime
+    visitor_is_new: bool
+    network: str
+    marks: Mapping[str, str]
+    referrer: str
+    landing_page: str
+    device: str
+
+
+@dataclass(frozen=True, slots=True)
 class OutgoingLead:
-    """One lead as it leaves: in a session, or where the other three say. `wanted` is kept as what stands there."""
+    """One lead as it leaves: in a session, in that of a visit which is loaded first, or where the other three say.
+    `wanted` is kept as what stands there.
+    """
 
     ext_id: str
     at: datetime
@@ -39,6 +56,7 @@ class OutgoingLead:
     email: str
     message: str
     session_id: int | None
+    visit: OutgoingVisit | None
     campaign_id: int | None
     source_id: int | None
     site_id: int | None
@@ -46,7 +64,10 @@ class OutgoingLead:
 
 
 class LeadDesk(Protocol):
-    """The other system. `uncertain` names those whose last try had no answer: they are looked up first."""
+    """The other system. `uncertain` names those whose last try had no answer: they are looked up first.
+
+    A visit that cannot become a session is a lead refused: it goes where the settings say instead.
+    """
 
     async def load(self, leads: Sequence[OutgoingLead], *, uncertain: frozenset[str]) -> list[Result]: ...
     async def remove(self, lead: OutgoingLead) -> Result | None: ...
@@ -89,16 +110,22 @@ async def want(
 def wish(
     visit: Row | None, attribution: Attribution, settings: LeadsIntegration, *, created_at: datetime
 ) -> dict[str, Any]:
-    """The visitor's session where the other system still knows it, else campaign, or source and site.
+    """The visitor's session where the other system still knows it, else the visit as a session of its own where the
+    owner wants that, else campaign, or source and site.
 
-    A session says under `or` where the lead goes should the other system not know it.
+    A session says under `or` where the lead goes should the other system not take it.
     """
     to = attribution.to if attribution.to != Fallback() else settings.default.fallback()
     named = {"campaign_id": to.campaign_id, "source_id": to.source_id, "site_id": to.site_id}
     chosen = {name: value for name, value in named.items() if value is not None}
-    session_id = visit["uis_session_id"] or "" if visit else ""
-    if visit and re.fullmatch("[0-9]{1,18}", session_id) and created_at - visit["started_at"] <= SESSION_LIFE:
-        return {"session_id": int(session_id), **({"or": chosen} if chosen else {})}
+    otherwise = {"or": chosen} if chosen else {}
+    if visit is None or created_at - visit["started_at"] > SESSION_LIFE:
+        return chosen
+    if re.fullmatch("[0-9]{1,18}", visit["uis_session_id"] or ""):
+        return {"session_id": int(visit["uis_session_id"]), **otherwise}
+    sessions = settings.utm_sessions
+    if sessions.enabled and visit["network"] and (visit["utm"] or visit["click_ids"]):
+        return {"visit_id": visit["visit_id"], "visit_site_id": sessions.site_id, **otherwise}
     return chosen
 
 
@@ -164,10 +191,11 @@ def _something_else_may_stand(parcel: Parcel) -> bool:
 def _instead(lead: OutgoingLead, sent: Mapping[str, Any] | None) -> OutgoingLead | None:
     """A refused session costs no lead: it goes where the settings say, or back to where it stood."""
     to = lead.wanted.get("or") or sent
-    if lead.session_id is None or not to:
+    refused = session_of(lead.wanted)
+    if refused is None or not to or session_of(to) == refused:
         return None
     return replace(
-        lead, wanted={**to, "refused_session_id": lead.session_id}, session_id=to.get("session_id"),
+        lead, wanted={**to, "refused": refused}, session_id=to.get("session_id"), visit=None,
         campaign_id=to.get("campaign_id"), source_id=to.get("source_id"), site_id=to.get("site_id"),
     )  # fmt: skip
 
@@ -183,9 +211,21 @@ def outgoing(row: Row, wanted: Mapping[str, Any], *, now: datetime) -> OutgoingL
         return Refused("no_contact", "у записи нет ни телефона, ни почты: загрузить обращение нельзя")
     return OutgoingLead(
         ext_id=lead_key(row["booking_id"]), at=_moment(row, now), name=row["client_name"] or "", phone=phone,
-        email=email, message=_message(row), session_id=wanted.get("session_id"),
+        email=email, message=_message(row), session_id=wanted.get("session_id"), visit=_visit(row, wanted),
         campaign_id=wanted.get("campaign_id"), source_id=wanted.get("source_id"), site_id=wanted.get("site_id"),
         wanted=dict(wanted),
+    )  # fmt: skip
+
+
+def _visit(row: Row, wanted: Mapping[str, Any]) -> OutgoingVisit | None:
+    """The visit that is to become a session, as long as it is the booking's."""
+    if wanted.get("visit_id") is None or wanted["visit_id"] != row["visit_id"]:
+        return None
+    marks = {f"utm_{name}": value for name, value in row["utm"].items() if value}
+    return OutgoingVisit(
+        ext_id=f"yclick-{row['visit_id']}", site_id=wanted["visit_site_id"], at=row["visit_started_at"],
+        visitor_is_new=row["visitor_is_new"], network=row["network"], marks={**marks, **row["click_ids"]},
+        referrer=row["referrer"], landing_page=row["landing_page"], device=row["device"],
     )  # fmt: skip
 
 

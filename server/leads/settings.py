@@ -34,6 +34,15 @@ class Target(BaseModel):
         return Fallback(source_id=self.source_id, site_id=self.site_id)
 
 
+class UtmSessions(BaseModel):
+    """A visit that UIS did not see, with UTM or a click id, becomes a session there; needs a component of the account."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    enabled: bool = False
+    site_id: int | None = Field(None, gt=0, lt=1 << 53, description="the site of UIS that the sessions belong to")
+
+
 class LeadsIntegration(BaseModel):
     """Settings of «Yclients передача заявок c Онлайн-виджета»."""
 
@@ -42,6 +51,10 @@ class LeadsIntegration(BaseModel):
     enabled: bool = False
     default: Target = Field(default_factory=Target, description="for bookings without a session")
     mobile_app: Target = Field(default_factory=Target, description="for bookings made in the mobile app")
+    utm_sessions: UtmSessions = Field(
+        default_factory=UtmSessions,
+        description="visits with UTM but without a session of UIS are loaded as sessions («Загрузка сессий из внешней системы»)",
+    )
     correct: bool = Field(
         True, description="a lead whose visit is found after it was delivered is put right, once and within a day"
     )
@@ -52,6 +65,8 @@ class LeadsIntegration(BaseModel):
             raise ValueError("choose a campaign, or a source and a site, for bookings without a session")
         if self.default.lacks or self.mobile_app.lacks:
             raise ValueError("a source needs its site")
+        if self.utm_sessions.enabled and self.utm_sessions.site_id is None:
+            raise ValueError("sessions by UTM need their site")
         return self
 
     def settings(self) -> LeadSettings:

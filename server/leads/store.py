@@ -133,13 +133,26 @@ async def ids_of(conn: Conn, account_id: UUID, booking_ids: Sequence[UUID]) -> d
 async def leads_to_send(conn: Conn, account_id: UUID, booking_ids: Sequence[UUID]) -> list[Row]:
     return await conn.fetch(
         "select b.booking_id, b.company_id, b.record_id, b.created_at, b.starts_at, b.services, b.client_name,"
-        " b.client_phone, b.client_email, br.timezone, br.title as branch_title, v.started_at as visit_started_at"
+        " b.client_phone, b.client_email, br.timezone, br.title as branch_title, v.visit_id,"
+        " v.started_at as visit_started_at, v.network, v.utm, v.click_ids, v.referrer, v.landing_page, v.device,"
+        " not exists (select 1 from visit e where e.account_id = v.account_id and e.visitor_id = v.visitor_id"
+        "  and e.started_at < v.started_at) as visitor_is_new"
         " from booking b join branch br on br.account_id = b.account_id and br.branch_id = b.branch_id"
         " left join booking_match m on m.account_id = b.account_id and m.booking_id = b.booking_id"
         " left join visit v on v.account_id = b.account_id and v.visit_id = m.visit_id"
         " where b.account_id = $1 and b.booking_id = any($2)",
         account_id, list(booking_ids),
     )  # fmt: skip
+
+
+async def session_refused(conn: Conn, account_id: UUID) -> bool:
+    """Whether the newest lead that was to bring its visit along had to go without it."""
+    refused: bool | None = await conn.fetchval(
+        "select sent ? 'refused' from delivery where account_id = $1 and kind = 'lead' and wanted ? 'visit_id'"
+        " and sent is not null order by sent_at desc limit 1",
+        account_id,
+    )
+    return bool(refused)
 
 
 async def choices(conn: Conn, account_id: UUID) -> dict[str, list[str]]:

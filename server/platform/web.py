@@ -240,6 +240,12 @@ def address_prefix(address: str) -> str:
     return str(ipaddress.ip_network(f"{parsed}/{24 if parsed.version == 4 else 48}", strict=False))
 
 
+def network_of(address: str) -> str:
+    """An IPv4 address with its last number 0: where in the world, and not who. Empty for anything else."""
+    parts = address.rsplit(".", 1)
+    return f"{parts[0]}.0" if len(parts) == 2 and _is_address(address) and ":" not in address else ""
+
+
 _QUALITY = re.compile(r"^\s*([a-z*]+)\s*(?:;\s*q=([0-9.]+))?\s*$", re.I)
 
 

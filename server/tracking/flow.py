@@ -146,6 +146,7 @@ def _describe(visit: VisitUpdate, description: dict[str, Any], around: Surroundi
     visit.started_at = min(visit.started_at, datetime.fromisoformat(description["started_at"]), received_at)
     visit.landing_page, visit.referrer = description["landing"], description["referrer"]
     visit.device, visit.browser = description.get("device", "unknown"), description.get("browser", "")
+    visit.network = description.get("network", "")
     visit.channel, visit.source, visit.medium = source.channel, source.source, source.medium
     visit.campaign, visit.referral_kind = source.campaign, source.kind
     visit.utm, visit.click_ids = dict(source.utm), dict(source.click_ids)

@@ -15,7 +15,7 @@ from server.platform import metrics
 from server.platform.clock import utc_now
 from server.platform.limits import Limiter
 from server.platform.postgres import DATABASE_AWAY
-from server.platform.web import Problem, accepts_encoding, problem_response, read_body, unavailable
+from server.platform.web import Problem, accepts_encoding, network_of, problem_response, read_body, unavailable
 from server.tracking import bots
 from server.tracking.addresses import clean_address
 from server.tracking.collector import Full, NewHit
@@ -157,7 +157,10 @@ def _hits(batch: Batch, key: ScriptKey, request: web.Request, received_at: datet
             described.add(event.visit_id)
             visit = stored_visit(
                 _clean(batch.visits[event.visit_id]), received_at=received_at, sent_at_ms=batch.sent_at_ms,
-                client={"device": bots.device_of(agent), "browser": bots.browser_family(agent)},
+                client={
+                    "device": bots.device_of(agent), "browser": bots.browser_family(agent),
+                    "network": network_of(request.app[ADDRESS].of(request)),
+                },
             )  # fmt: skip
         hits.append(
             NewHit(

@@ -38,6 +38,7 @@ class VisitUpdate:
     rules_version: str = ""
     device: str = "unknown"
     browser: str = ""
+    network: str = ""
     uis_session_id: str | None = None
     uis_visitor_id: str | None = None
 
@@ -110,9 +111,9 @@ async def merge_visits(conn: Conn, account_id: UUID, visits: Sequence[VisitUpdat
         """
         insert into visit as v (account_id, visit_id, site_id, place, visitor_id, started_at, last_seen_at, described,
             bot, hits, landing_page, referrer, channel, source, medium, campaign, utm, click_ids, referral_kind, advice,
-            rules_version, device, browser, uis_session_id, uis_visitor_id)
+            rules_version, device, browser, uis_session_id, uis_visitor_id, network)
         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22,
-            $23, $24, $25)
+            $23, $24, $25, $26)
         on conflict (account_id, visit_id) do update set
             hits = v.hits + excluded.hits,
             started_at = least(v.started_at, excluded.started_at),
@@ -134,7 +135,8 @@ async def merge_visits(conn: Conn, account_id: UUID, visits: Sequence[VisitUpdat
             advice = case when v.described then v.advice else excluded.advice end,
             rules_version = case when v.described then v.rules_version else excluded.rules_version end,
             device = case when v.device = 'unknown' then excluded.device else v.device end,
-            browser = case when v.browser = '' then excluded.browser else v.browser end
+            browser = case when v.browser = '' then excluded.browser else v.browser end,
+            network = case when v.network = '' then excluded.network else v.network end
         """,
         [
             (
@@ -142,7 +144,7 @@ async def merge_visits(conn: Conn, account_id: UUID, visits: Sequence[VisitUpdat
                 visit.last_seen_at, visit.described, visit.bot, visit.hits, visit.landing_page, visit.referrer,
                 visit.channel, visit.source, visit.medium, visit.campaign, visit.utm, visit.click_ids,
                 visit.referral_kind, visit.advice, visit.rules_version, visit.device, visit.browser,
-                visit.uis_session_id, visit.uis_visitor_id,
+                visit.uis_session_id, visit.uis_visitor_id, visit.network,
             )
             for visit in visits
         ],
@@ -270,7 +272,7 @@ async def insert_form_events(conn: Conn, account_id: UUID, events: Sequence[Form
 VISIT_COLUMNS = (
     "v.visit_id, v.site_id, v.visitor_id, v.started_at, v.last_seen_at, v.landing_page, v.referrer, v.channel, v.source,"
     " v.medium, v.campaign, v.utm, v.click_ids, v.referral_kind, v.advice, v.rules_version, v.uis_session_id, v.device,"
-    " v.browser, v.bot, v.hits, v.place, v.described"
+    " v.browser, v.bot, v.hits, v.place, v.described, v.network"
 )
 
 

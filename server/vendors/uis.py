@@ -3,22 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from typing import Literal
 
 from server.delivery.relay import Delivered, Held, Refused, Result, TryAgain
 from server.leads.directory import UNAVAILABLE, Choice, Directory, DirectoryAway
-from server.leads.sending import OutgoingLead
+from server.leads.sending import OutgoingLead, OutgoingVisit
 from server.platform.egress import Forbidden, RateLimited, Rejected, Unauthorized, VendorError
 from server.uis.data_api import DataApi
 from server.uis.errors import AccessRefused, RequestRefused, RightRefused, sentence
 from server.uis.groups import Outcome
-from server.uis.model import ByDefault, InSession, Named, OfflineRequest
+from server.uis.model import MARKS, ByDefault, InSession, Named, OfflineRequest, SessionUpload
 
 #: Refusals that concern what was asked for alone: the account's other methods may well work.
 _OF_ONE_KIND = frozenset({
     "forbidden", "method_component_disabled", "parameter_component_disabled", "tariff_restrictions",
 })  # fmt: skip
 FORM_NAME = "YCLIENTS: онлайн-запись"
+_NOT_SHOWN = TryAgain("session_not_shown", "UIS принял визит, но номера сессии ещё не показал")
+_DEVICES: dict[str, Literal["desktop", "mobile", "tablet"]] = {
+    "desktop": "desktop",
+    "mobile": "mobile",
+    "tablet": "tablet",
+}
 
 
 class LeadsOfUis:
@@ -28,8 +35,37 @@ class LeadsOfUis:
         self._api = api
 
     async def load(self, leads: Sequence[OutgoingLead], *, uncertain: frozenset[str]) -> list[Result]:
-        outcomes = await self._api.ensure_offline_requests([_request(lead) for lead in leads], unknown=uncertain)
-        return [_result(outcome, lead) for outcome, lead in zip(outcomes, leads, strict=True)]
+        sessions = await self._sessions([lead.visit for lead in leads if lead.visit])
+        found = [sessions.get(lead.visit.ext_id, _NOT_SHOWN) if lead.visit else lead.session_id for lead in leads]
+        ready = [
+            replace(lead, session_id=session)
+            for lead, session in zip(leads, found, strict=True)
+            if session is None or isinstance(session, int)
+        ]
+        outcomes = await self._api.ensure_offline_requests([_request(lead) for lead in ready], unknown=uncertain)
+        results = {lead.ext_id: _result(outcome, lead) for outcome, lead in zip(outcomes, ready, strict=True)}
+        for lead, trouble in zip(leads, found, strict=True):
+            if trouble is not None and not isinstance(trouble, int):
+                results[lead.ext_id] = trouble
+        return [results[lead.ext_id] for lead in leads]
+
+    async def _sessions(self, visits: Sequence[OutgoingVisit]) -> dict[str, int | Result]:
+        """The session of each visit, or why there is none yet."""
+        wanted = {visit.ext_id: _session(visit) for visit in visits}
+        if not wanted:
+            return {}
+        try:
+            return {**await self._api.ensure_sessions(list(wanted.values()))}
+        except RightRefused as refusal:  # the component is off: no reason to keep the leads back
+            return dict.fromkeys(
+                wanted, Refused(refusal.reason, sentence(refusal.reason, facts=refusal.facts, lang="ru"))
+            )
+        except VendorError as error:
+            trouble = result_of(error, sent=False)
+            if isinstance(trouble, Refused) and len(visits) > 1:  # one bad visit must not spoil the others
+                alone = [await self._sessions([visit]) for visit in visits]
+                return {ext_id: found for one in alone for ext_id, found in one.items()}
+            return dict.fromkeys(wanted, trouble)
 
     async def remove(self, lead: OutgoingLead) -> Result | None:
         """None: it is gone. Anything else says why it could not be taken away."""
@@ -80,6 +116,15 @@ def _away(error: VendorError) -> DirectoryAway:
             f"UIS does not answer; try in a minute ({error}).",
         ),
     )
+
+
+def _session(visit: OutgoingVisit) -> SessionUpload:
+    marks = tuple((name, value) for name, value in sorted(visit.marks.items()) if name in MARKS)
+    return SessionUpload(
+        ext_id=visit.ext_id, site_id=visit.site_id, at=visit.at, visitor_is_new=visit.visitor_is_new,
+        visitor_ip=visit.network, marks=marks, referrer=visit.referrer, entrance_url=visit.landing_page,
+        device=_DEVICES.get(visit.device, "other"),
+    )  # fmt: skip
 
 
 def _request(lead: OutgoingLead) -> OfflineRequest:

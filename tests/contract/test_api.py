@@ -684,12 +684,14 @@ async def test_settings_of_leads_are_kept_as_sent(salon: Salon) -> None:
         "enabled": False,
         "default": {"entity": "source", "campaign_id": None, "source_id": None, "site_id": None},
         "mobile_app": {"entity": "source", "campaign_id": None, "source_id": None, "site_id": None},
+        "utm_sessions": {"enabled": False, "site_id": None},
         "correct": True,
     }
     wanted = {
         "enabled": True,
         "default": {"entity": "campaign", "campaign_id": 7, "source_id": None, "site_id": None},
         "mobile_app": {"entity": "source", "campaign_id": None, "source_id": 8, "site_id": 9},
+        "utm_sessions": {"enabled": True, "site_id": 9},
         "correct": False,
     }
     async with salon.http.put("/api/v1/integrations/leads", json=wanted, headers=salon.token) as answer:

@@ -16,6 +16,7 @@ from server.accounts import flow
 from server.accounts import store as accounts
 from server.app import build
 from server.delivery import relay
+from server.leads import store as leads
 from server.platform.clock import utc_now
 from server.platform.vault import load_vault
 from server.settings import Settings
@@ -122,6 +123,46 @@ async def test_without_a_session_the_owners_choice_counts(desk: Desk) -> None:
     first, second = desk.rows()
     assert (first["source_id"], first["site_id"]) == (8, SITE)
     assert second["campaign_id"] == CAMPAIGN
+
+
+async def test_a_visit_with_utm_that_uis_did_not_see_becomes_its_session(desk: Desk) -> None:
+    await desk.switch(utm_sessions={"enabled": True, "site_id": SITE})
+    await desk.booked(711)
+    await desk.until(711, "delivered")
+    (row,) = desk.rows()
+    session = desk.uis.uis.sessions[row["visitor_session_id"]]
+    assert (session.site_id, session.marks["utm_source"], session.marks["utm_campaign"]) == (SITE, "yandex", "spring")
+    assert session.at < datetime.fromisoformat(f"{row['date_time']}+03:00")
+    await desk.booked(712, session=desk.uis.uis.visit(at=utc_now() - timedelta(minutes=1)))
+    await desk.until(712, "delivered")
+    assert [one.ext_id for one in desk.uis.uis.sessions.values() if one.ext_id] == [session.ext_id]
+
+
+@pytest.mark.parametrize(
+    "trouble",
+    ["uis.components.discard('upload_sessions')", "uis.sites[:] = [one for one in uis.sites if one['id'] == 43525]"],
+)
+async def test_where_a_session_cannot_be_loaded_the_lead_goes_by_default_and_the_page_says_so(
+    desk: Desk, trouble: str
+) -> None:
+    await desk.switch(utm_sessions={"enabled": True, "site_id": APP_SITE})
+    exec(trouble, {"uis": desk.uis.uis})
+    await desk.booked(713)
+    await desk.until(713, "delivered")
+    (row,) = desk.rows()
+    assert (row["source_id"], row["site_id"], row["visitor_session_id"]) == (8, SITE, None)
+    async with desk.pool.acquire() as conn:
+        assert await leads.session_refused(conn, desk.salon.made.account.account_id)
+
+
+async def test_sessions_by_utm_need_their_site(desk: Desk) -> None:
+    settings = {
+        "enabled": True, "default": {"entity": "source", "source_id": 8, "site_id": SITE},
+        "utm_sessions": {"enabled": True},
+    }  # fmt: skip
+    path = "/api/v1/integrations/leads"
+    async with desk.salon.http.put(path, json=settings, headers=desk.salon.token) as answer:
+        assert answer.status == 422
 
 
 async def test_a_booking_of_the_app_goes_where_it_was_told_and_one_of_staff_nowhere(desk: Desk) -> None:
