@@ -18,14 +18,14 @@ routes = web.RouteTableDef()
 API = "/api/v1"
 
 
-def _answer(request: web.Request, data: Any, *, status: int = 200, meta: Any = None) -> web.Response:
+def answer(request: web.Request, data: Any, *, status: int = 200, meta: Any = None) -> web.Response:
     """v2 wraps in an envelope; without the v2 media type `data` comes bare."""
     if "v2+json" in request.headers.get("Accept", ""):
         return web.json_response({"success": True, "data": data, "meta": [] if meta is None else meta}, status=status)
     return web.json_response(data, status=status)
 
 
-def _refused(request: web.Request, refused: Refused) -> web.Response:
+def refused_answer(request: web.Request, refused: Refused) -> web.Response:
     if "/book_record/" in request.path:
         return web.json_response(
             {"errors": {"code": refused.code, "message": refused.message}, "meta": {"message": refused.message}},
@@ -54,22 +54,26 @@ async def vendor_moods(request: web.Request, handler: Any) -> web.StreamResponse
         if switches.rest_fault == "hang":
             await asyncio.sleep(30)
         if switches.rest_fault == "401" or not request.headers["Authorization"].startswith("Bearer "):
-            return _refused(request, Refused(401, 401, "Необходима авторизация"))
+            return refused_answer(request, Refused(401, 401, "Необходима авторизация"))
     try:
-        answer: web.StreamResponse = await handler(request)
-        return answer
+        given: web.StreamResponse = await handler(request)
     except Refused as refused:
-        return _refused(request, refused)
+        return refused_answer(request, refused)
+    if not from_form and switches.rest_lost_answers > 0 and request.method != "GET":
+        switches.rest_lost_answers -= 1
+        if request.transport is not None:
+            request.transport.close()
+    return given
 
 
-def _company(request: web.Request) -> Company:
+def company_of(request: web.Request) -> Company:
     company = request.app[STAND].companies.get(int(request.match_info["c"]))
     if company is None:
         raise Refused(404, 404, "Филиал не найден.")
     return company
 
 
-def _needs_user(request: web.Request) -> None:
+def needs_user(request: web.Request) -> None:
     if ", User " not in request.headers.get("Authorization", ""):
         raise Refused(401, 401, "Необходима авторизация")
 
@@ -87,8 +91,8 @@ async def auth(request: web.Request) -> web.Response:
             "uuid": "5d2c7e1e-0000-4000-8000-000000000001", "flow": "login",
             "transport": {"type": "email", "recipient": "own***@salon.example"}, "refresh_ttl_sec": 60, "attempts_left": 3,
         }  # fmt: skip
-        return _answer(request, data)
-    return _answer(request, {"id": 12795431, "user_token": "stand-user-token", "name": "Администратор"}, status=201)
+        return answer(request, data)
+    return answer(request, {"id": 12795431, "user_token": "stand-user-token", "name": "Администратор"}, status=201)
 
 
 # --- records
@@ -96,19 +100,19 @@ async def auth(request: web.Request) -> web.Response:
 
 @routes.get(API + "/record/{c}/{id}")
 async def get_record(request: web.Request) -> web.Response:
-    _needs_user(request)
+    needs_user(request)
     record = request.app[STAND].records.get(int(request.match_info["id"]))
-    if record is None or record["company_id"] != _company(request).id:
+    if record is None or record["company_id"] != company_of(request).id:
         return web.json_response(
             {"errors": {"code": 404, "message": "Не найдено"}, "meta": {"message": "Не найдено"}}, status=404
         )
-    return _answer(request, record)
+    return answer(request, record)
 
 
 @routes.get(API + "/records/{c}")
 async def list_records(request: web.Request) -> web.Response:
-    _needs_user(request)
-    company, query = _company(request), request.query
+    needs_user(request)
+    company, query = company_of(request), request.query
     found = [record for record in request.app[STAND].records.values() if record["company_id"] == company.id]
     if query.get("with_deleted") != "1":
         found = [record for record in found if not record["deleted"]]
@@ -123,12 +127,12 @@ async def list_records(request: web.Request) -> web.Response:
         if day := query.get(name):
             found = [record for record in found if keeps(record["create_date"][:10], day)]
     page, count = int(query.get("page", 1)), int(query.get("count", 50))
-    return _answer(request, found[(page - 1) * count : page * count], meta={"page": page, "total_count": len(found)})
+    return answer(request, found[(page - 1) * count : page * count], meta={"page": page, "total_count": len(found)})
 
 
 @routes.delete(API + "/record/{c}/{id}")
 async def delete_record(request: web.Request) -> web.Response:
-    _needs_user(request)
+    needs_user(request)
     record = request.app[STAND].change(int(request.match_info["id"]), deleted=True)
     request.app[HOOKS].record(record, "delete")
     return web.Response(status=204)
@@ -139,9 +143,9 @@ async def delete_record(request: web.Request) -> web.Response:
 
 @routes.get(API + "/hooks_settings/{c}")
 async def get_hooks(request: web.Request) -> web.Response:
-    company = _company(request)
+    company = company_of(request)
     urls = request.app[STAND].hooks.get(company.id, [])
-    return _answer(
+    return answer(
         request,
         {"urls": urls, "active": int(bool(urls)), "record": int(bool(urls)), "client": int(bool(urls)), "good": 0},
     )
@@ -151,8 +155,8 @@ async def get_hooks(request: web.Request) -> web.Response:
 async def set_hooks(request: web.Request) -> web.Response:
     """Replaces everything for the branch, foreign addresses too."""
     body = await request.json()
-    request.app[STAND].hooks[_company(request).id] = list(body["urls"])
-    return _answer(request, body, status=201)
+    request.app[STAND].hooks[company_of(request).id] = list(body["urls"])
+    return answer(request, body, status=201)
 
 
 # --- the form's own calls
@@ -167,7 +171,7 @@ async def bookform(request: web.Request) -> web.Response:
         raise Refused(404, 404, "Не найдено")
     script = stand.config.form_script_url
     content = f'<script async src="{script}"></script>' if script and stand.switches.form_script else ""
-    return _answer(
+    return answer(
         request,
         {
             "company_id": company.id, "title": company.title, "group_id": 0, "lang": "ru-RU", "phone_confirmation": False,
@@ -191,29 +195,29 @@ async def book_services(request: web.Request) -> web.Response:
             "price_max": item.cost,
             "seance_length": item.minutes * 60,
         }
-        for item in _company(request).services
+        for item in company_of(request).services
     ]
-    return _answer(request, {"events": [], "services": services, "category": []})
+    return answer(request, {"events": [], "services": services, "category": []})
 
 
 @routes.get(API + "/book_staff/{c}")
 async def book_staff(request: web.Request) -> web.Response:
-    return _answer(
+    return answer(
         request,
         [
             {"id": item.id, "name": item.name, "bookable": True, "specialization": item.specialization}
-            for item in _company(request).masters
+            for item in company_of(request).masters
         ],
     )
 
 
 @routes.get(API + "/book_times/{c}/{staff}/{date}")
 async def book_times(request: web.Request) -> web.Response:
-    company, day = _company(request), request.match_info["date"]
+    company, day = company_of(request), request.match_info["date"]
     busy = {record["date"] for record in request.app[STAND].records.values() if not record["deleted"]}
     slots = [f"{hour:02d}:{minute:02d}" for hour in range(10, 20) for minute in (0, 30)]
     free = [slot for slot in slots if f"{day} {slot}:00" not in busy]
-    return _answer(
+    return answer(
         request,
         [
             {"time": slot, "seance_length": 3600, "datetime": f"{day}T{slot}:00", "zone": company.timezone}
@@ -224,13 +228,13 @@ async def book_times(request: web.Request) -> web.Response:
 
 @routes.get(API + "/book_dates/{c}")
 async def book_dates(request: web.Request) -> web.Response:
-    today = datetime.now(ZoneInfo(_company(request).timezone)).date()
-    return _answer(request, {"booking_dates": [str(today + timedelta(days=number)) for number in range(1, 11)]})
+    today = datetime.now(ZoneInfo(company_of(request).timezone)).date()
+    return answer(request, {"booking_dates": [str(today + timedelta(days=number)) for number in range(1, 11)]})
 
 
 @routes.post(API + "/book_record/{c}")
 async def book_record(request: web.Request) -> web.Response:
-    stand, company = request.app[STAND], _company(request)
+    stand, company = request.app[STAND], company_of(request)
     made = stand.book(company.id, await request.json())
     for record in made:
         request.app[HOOKS].record(record, "create")
@@ -250,7 +254,7 @@ async def book_record(request: web.Request) -> web.Response:
 
 @routes.post(API + "/activity/{c}/{activity}/book")
 async def book_activity(request: web.Request) -> web.Response:
-    stand, company = request.app[STAND], _company(request)
+    stand, company = request.app[STAND], company_of(request)
     record = stand.book_activity(company.id, int(request.match_info["activity"]), await request.json())
     request.app[HOOKS].record(record, "create")
     return web.json_response({"id": record["id"], "hash": stand.hashes[record["id"]]}, status=201)
@@ -258,8 +262,8 @@ async def book_activity(request: web.Request) -> web.Response:
 
 @routes.get(API + "/companies")
 async def companies(request: web.Request) -> web.Response:
-    _needs_user(request)
+    needs_user(request)
     found = request.app[STAND].companies.values()
-    return _answer(
+    return answer(
         request, [{"id": item.id, "title": item.title, "timezone_name": item.timezone, "active": 1} for item in found]
     )

@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from e2e.stand.people import People
+from e2e.stand.telephony import Telephony
 from e2e.stand.uis.state import Uis
 
 _RECORD: dict[str, Any] = json.loads((Path(__file__).parent / "data" / "record.json").read_text("utf-8"))
@@ -64,6 +66,18 @@ class Switches:
     rest_limit: bool = False
     changed_after_zone: str = "branch"  # branch, utc
     retry_after: str = ""
+    rest_lost_answers: int = 0  # the next writes that are done and whose answer is lost
+    hook_self: bool = False  # our own changes come back as webhooks, too
+    # clients
+    client_twice: str = "422"  # a phone that is taken: 422, 400, 409, 200 (refused in the body)
+    client_put: str = "replace"  # what a PUT leaves out: replace (emptied), merge (kept)
+    client_phone_as: str = "digits"  # digits, number, plus, hidden
+    search_delay_s: float = 0.0  # until a new client is found by search
+    # telephony
+    voip_unknown_token: int = 202  # 202, 401, 404
+    voip_invalid: int = 422  # a command that lacks something: 202, 400, 422
+    voip_call_twice: str = "insert"  # the same call_id again: insert, upsert, ignore
+    voip_match: str = "exact"  # how numbers are compared with the routing: exact, digits
 
 
 @dataclass
@@ -118,6 +132,7 @@ class Stand:
     def __init__(self, config: StandConfig) -> None:
         self.config = config
         self.uis = Uis()
+        self.telephony = Telephony()
         self.reset()
 
     def reset(self) -> None:
@@ -130,11 +145,13 @@ class Stand:
         self.records: dict[int, dict[str, Any]] = {}
         self.hashes: dict[int, str] = {}
         self.clients: dict[int, dict[str, Any]] = {}
+        self.people = People(self.clients, self.new_client_id)
+        self.telephony.reset()
         self.hooks: dict[int, list[str]] = getattr(self, "hooks", {})
         self.deliveries: list[dict[str, Any]] = []
         self.calls: list[tuple[float, str]] = []
         self._next = 1_900_000_000 + secrets.randbelow(40_000_000)
-        self._first_client = 100_000_000 + secrets.randbelow(400_000_000)
+        self._next_client = 100_000_000 + secrets.randbelow(400_000_000)
 
     def switch(self, **changes: Any) -> dict[str, Any]:
         known = {item.name for item in fields(Switches)}
@@ -271,7 +288,7 @@ class Stand:
         for client in self.clients.values():
             if client["company_id"] == company_id and client["phone"] == phone:
                 return {key: value for key, value in client.items() if key not in ("company_id", "last_change_date")}
-        client_id = self._first_client + len(self.clients)
+        client_id = self.new_client_id()
         client = {
             "id": client_id, "name": name, "surname": "", "patronymic": "", "display_name": name, "comment": "", "phone": phone,
             "card": "", "email": email, "success_visits_count": 0, "fail_visits_count": 0, "discount": 0, "custom_fields": [],
@@ -281,6 +298,10 @@ class Stand:
             **client, "company_id": company_id, "last_change_date": datetime.now(ZoneInfo("Europe/Moscow")).strftime("%Y-%m-%dT%H:%M:%S%z"),
         }  # fmt: skip
         return client
+
+    def new_client_id(self) -> int:
+        self._next_client += 1
+        return self._next_client
 
     # --- the vendor's limit: 200 a minute, 5 a second
 
