@@ -465,6 +465,27 @@ class DataApi:
 
     # --- the verbs
 
+    async def report(
+        self,
+        method: str,
+        params: dict[str, Any],
+        *,
+        since: datetime | None = None,
+        till: datetime | None = None,
+        priority: Priority,
+    ) -> tuple[list[dict[str, Any]], ZoneInfo]:
+        """All rows of a report with the zone of their times. A longer time than one report spans is asked in parts."""
+        zone = await self.zone(priority=priority)
+        if since is None or till is None:
+            return await self._all(method, params, priority), zone
+        rows: list[dict[str, Any]] = []
+        while since < till:
+            end = min(till, since + _EVERY)
+            span = {"date_from": mapping.wall_time(since, zone), "date_till": mapping.wall_time(end, zone)}
+            rows += await self._all(method, {**params, **span}, priority)
+            since = end
+        return rows, zone
+
     async def _all(self, method: str, params: dict[str, Any], priority: Priority) -> list[dict[str, Any]]:
         """All rows, page by page, as far as the vendor pages (100,000)."""
         rows: list[dict[str, Any]] = []

@@ -5,7 +5,7 @@ A row that is not what the papers say gives what of it is sound, or nothing: nev
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
@@ -134,7 +134,7 @@ def wall_time(moment: datetime, zone: ZoneInfo) -> str:
     return moment.astimezone(zone).strftime("%Y-%m-%d %H:%M:%S")
 
 
-def any_of(field: str, values: list[str]) -> dict[str, Any]:
+def any_of(field: str, values: Sequence[str | int]) -> dict[str, Any]:
     """A filter for any of the values. A tree of "=" works in every method; `in` does not everywhere."""
     leaves = [{"field": field, "operator": "=", "value": value} for value in values]
     return leaves[0] if len(leaves) == 1 else {"filters": leaves, "condition": "or"}
