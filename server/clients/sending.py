@@ -7,19 +7,20 @@ step is kept at once, so that the next try goes on from there.
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Protocol
 from uuid import UUID
 
 from server.accounts import store as accounts
 from server.clients import store
 from server.clients.model import remark, same_person, same_text
-from server.delivery import relay
+from server.delivery import rounds
 from server.delivery.relay import Delivered, Held, Parcel, Refused, Result, TryAgain
-from server.platform.postgres import Conn, Pool, Row
+from server.platform.clock import utc_now
+from server.platform.postgres import Pool, Row
 
 GROUP = 20
 _AT_ONCE = 4
@@ -77,53 +78,41 @@ async def deliver(
 ) -> datetime | None:
     """Brings what is due, one group; answers when something is due next. `now` is before `desk` was opened."""
     async with pool.acquire() as conn:
-        if desk is None:
-            held, why = await accounts.why_held(conn, account_id, "yclients")
-            await relay.hold_all(conn, account_id, "client", held or "not_connected", why, now=now)
-            return None
         await store.release_branches(conn, account_id, BRANCH_CODES, held_before=now - _LOOK_AGAIN, now=now)
-    parcels = await relay.take_due(pool, account_id, "client", schedule_s, now=now, limit=GROUP)
-    async with pool.acquire() as conn:
-        rows = await store.clients(conn, account_id, [parcel.subject_id for parcel in parcels])
-    begun = time.monotonic()
-    gate = asyncio.Semaphore(_AT_ONCE)
+    told = rounds.Told()
+    branches: dict[UUID, int] = {}
 
-    async def one(parcel: Parcel) -> tuple[Parcel, Result]:
-        row = rows.get(parcel.subject_id)
-        async with gate:
+    async def send(open_desk: ClientDesk, parcels: Sequence[Parcel]) -> rounds.Told:
+        async with pool.acquire() as conn:
+            rows = await store.clients(conn, account_id, [parcel.subject_id for parcel in parcels])
+        branches.update({key: row["company_id"] for key, row in rows.items()})
+        gate = asyncio.Semaphore(_AT_ONCE)
+
+        async def one(parcel: Parcel) -> tuple[Parcel, Result]:
+            row = rows.get(parcel.subject_id)
             if row is None:
                 return parcel, Refused("gone", "the client is no longer wanted")
-            return parcel, await _Way(pool, desk, account_id, row, now).go(parcel)
+            async with gate:
+                return parcel, await _Way(pool, open_desk, account_id, row, now).go(parcel)
 
-    results = await asyncio.gather(*(one(parcel) for parcel in parcels))
-    ended = now + timedelta(seconds=time.monotonic() - begun)
+        told.results += await asyncio.gather(*(one(parcel) for parcel in parcels))
+        return told
+
+    due_at = await rounds.deliver(
+        pool, rounds.Round("client", schedule_s, GROUP, own=BRANCH_CODES), account_id, accounts,
+        partial(send, desk) if desk else None, enabled=True, now=now,
+    )  # fmt: skip
     async with pool.acquire() as conn:
-        for parcel, result in results:
-            await relay.settle(conn, account_id, parcel, result, schedule_s, now=ended)
-        for parcel, result in results:
-            if isinstance(result, Held) and result.code in BRANCH_CODES:
-                company_id = rows[parcel.subject_id]["company_id"]
-                await store.hold_branch(conn, account_id, company_id, result.code, result.detail, now=ended)
-            elif isinstance(result, Held):
-                await _refused(conn, account_id, result, now=now)
-        passed = {rows[parcel.subject_id]["company_id"] for parcel, result in results if isinstance(result, Delivered)}
+        passed = [branches[one.subject_id] for one, result in told.results if isinstance(result, Delivered)]
         if passed:
-            await store.release_held(conn, account_id, BRANCH_CODES, passed, now=ended)
-        due_at = await relay.next_due(conn, account_id, "client", schedule_s)
+            due_at = await store.release_branches(conn, account_id, BRANCH_CODES, companies=passed, now=now) or due_at
+        for parcel, result in told.results:
+            if isinstance(result, Held) and result.code in BRANCH_CODES:
+                company_id = branches[parcel.subject_id]
+                await store.hold_branch(conn, account_id, company_id, result.code, result.detail, now=utc_now())
         held_at = await store.held_since(conn, account_id, BRANCH_CODES)
-    # A pause that was asked for is everybody's: the rest would be refused one after the other.
-    asked = [result.after_s or 0.0 for _, result in results if isinstance(result, TryAgain) and result.code == "limit"]
-    again = [max(due_at, ended + timedelta(seconds=max(asked, default=0.0)))] if due_at else []
-    again += [held_at + _LOOK_AGAIN] if held_at else []
-    return min(again, default=None)
-
-
-async def _refused(conn: Conn, account_id: UUID, held: Held, *, now: datetime) -> None:
-    """The connection itself is refused: everything waits for a person, unless it was mended meanwhile."""
-    if await accounts.refuse_connection(conn, account_id, "yclients", held.detail, tried_at=now):
-        await relay.hold_all(conn, account_id, "client", held.code, held.detail, now=now)
-    else:
-        await store.release_held(conn, account_id, BRANCH_CODES, (), now=now)
+    times = [at for at in (due_at, held_at + _LOOK_AGAIN if held_at else None) if at]
+    return min(times, default=None)
 
 
 class _Way:

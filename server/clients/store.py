@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -167,27 +167,26 @@ async def hold_branch(conn: Conn, account_id: UUID, company_id: int, code: str, 
 
 
 async def release_branches(
-    conn: Conn, account_id: UUID, codes: Sequence[str], *, held_before: datetime, now: datetime
-) -> None:
-    """What a branch's licence or rights keep is looked at again after a while, or when one got through."""
-    await conn.execute(
-        "update delivery set state = 'waiting', code = '', error = null, attempts = 0, next_attempt_at = $4, updated_at = $4"
-        " where account_id = $1 and kind = 'client' and state = 'held' and code = any($2) and updated_at <= $3",
-        account_id, list(codes), held_before, now,
-    )  # fmt: skip
+    conn: Conn,
+    account_id: UUID,
+    codes: Sequence[str],
+    *,
+    held_before: datetime | None = None,
+    companies: Sequence[int] | None = None,
+    now: datetime,
+) -> datetime | None:
+    """What a branch's licence or rights keep is tried again: after a while, or when one of the branch got through.
 
-
-async def release_held(
-    conn: Conn, account_id: UUID, branch_codes: Sequence[str], companies: Collection[int], *, now: datetime
-) -> None:
-    """Something got through: what the connection kept goes on, and what these branches kept."""
-    await conn.execute(
-        "update delivery d set state = 'waiting', code = '', error = null, attempts = 0, next_attempt_at = $4,"
-        " updated_at = $4 from branch_client c where d.account_id = $1 and d.kind = 'client'"
-        " and d.state in ('held', 'off') and c.account_id = d.account_id and c.branch_client_id = d.subject_id"
-        " and (d.code <> all($2) or c.company_id = any($3))",
-        account_id, list(branch_codes), list(companies), now,
+    Answers when, if there is any.
+    """
+    done = await conn.execute(
+        "update delivery d set state = 'waiting', code = '', error = null, attempts = 0, next_attempt_at = $5,"
+        " updated_at = $5 from branch_client c where d.account_id = $1 and d.kind = 'client' and d.state = 'held'"
+        " and d.code = any($2) and c.account_id = d.account_id and c.branch_client_id = d.subject_id"
+        " and ($3::timestamptz is null or d.updated_at <= $3) and ($4::bigint[] is null or c.company_id = any($4))",
+        account_id, list(codes), held_before, companies, now,
     )  # fmt: skip
+    return None if done.endswith(" 0") else now
 
 
 async def held_since(conn: Conn, account_id: UUID, codes: Sequence[str]) -> datetime | None:

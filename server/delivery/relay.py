@@ -167,8 +167,8 @@ async def want(
     return True
 
 
-async def release(conn: Conn, account_id: UUID, kind: Kind, *, now: datetime) -> int:
-    """What was held or off goes on: the integration was switched on, or the connection mended."""
+async def release(conn: Conn, account_id: UUID, kind: Kind, *, now: datetime, but: Sequence[str] = ()) -> int:
+    """What was held or off goes on: the integration was switched on, or the connection mended. `but`: codes that stay."""
     await conn.execute(
         "insert into delivery_way (account_id, kind, released_at) values ($1, $2, $3)"
         " on conflict (account_id, kind) do update set released_at = excluded.released_at",
@@ -176,8 +176,8 @@ async def release(conn: Conn, account_id: UUID, kind: Kind, *, now: datetime) ->
     )  # fmt: skip
     done = await conn.execute(
         "update delivery set state = 'waiting', code = '', error = null, attempts = 0, next_attempt_at = $3,"
-        " updated_at = $3 where account_id = $1 and kind = $2 and state in ('held', 'off')",
-        account_id, kind, now,
+        " updated_at = $3 where account_id = $1 and kind = $2 and state in ('held', 'off') and code <> all($4)",
+        account_id, kind, now, list(but),
     )  # fmt: skip
     number = int(done.split()[-1])
     if number:

@@ -21,11 +21,13 @@ from server.platform.postgres import Conn, Pool
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """How a kind is sent: how many at once, and in which pauses it is tried again."""
+    """How a kind is sent: how many at once, and in which pauses it is tried again. `own`: codes of holds that concern
+    a part of the kind; whom else they hold, and until when, is the kind's own business."""
 
     kind: Kind
     schedule_s: Sequence[float]
     group: int
+    own: Sequence[str] = ()
 
 
 @dataclass(slots=True)
@@ -98,7 +100,7 @@ async def _after(
     conn: Conn, one: Round, account_id: UUID, connections: Connections, results: Sequence[Result], *, now: datetime
 ) -> None:
     """What one thing met concerns all: a hold stops them, and one that got through lets the held ones go."""
-    held = next((result for result in results if isinstance(result, Held)), None)
+    held = next((result for result in results if isinstance(result, Held) and result.code not in one.own), None)
     if held is None:
         go_on = any(isinstance(result, Delivered) for result in results)
     elif held.scope == "connection" and not await connections.refuse_connection(
@@ -110,4 +112,4 @@ async def _after(
             conn, account_id, one.kind, held.code, held.detail, tried_at=now, now=now
         )
     if go_on:
-        await relay.release(conn, account_id, one.kind, now=now)
+        await relay.release(conn, account_id, one.kind, now=now, but=one.own)
