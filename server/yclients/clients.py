@@ -66,6 +66,7 @@ class ClientsApi:
 
     async def _search(self, company_id: int, value: str, phone: str) -> Found:
         cards: dict[int, Card] = {}
+        masked: dict[int, Card] = {}
         hidden = False
         for page in range(1, _PAGES_MOST + 1):
             body = {
@@ -81,11 +82,16 @@ class ClientsApi:
                 if number is None:
                     continue
                 shown = row.get("phone")
-                if phone_e164(shown, region=self._region) == phone or _masked(shown, phone):
-                    cards[number] = Card(number, _text(row.get("name")), _text(row.get("email")))
+                card = Card(number, _text(row.get("name")), _text(row.get("email")))
+                if phone_e164(shown, region=self._region) == phone:
+                    cards[number] = card
+                elif _masked(shown, phone):
+                    masked[number] = card
                 hidden = hidden or not re.search(r"\d{5}", str(shown or ""))
             if len(rows) < _PAGE:
                 break
+        if not cards and len(masked) == 1 and value == phone.removeprefix("+"):
+            cards = masked  # the search saw the whole number, though we may not
         return Found(tuple(cards[number] for number in sorted(cards)), hidden)
 
     async def make(
@@ -160,7 +166,7 @@ def _masked(shown: Any, phone: str) -> bool:
     """Whether a masked phone may be this one: as long, and the digits that show are in their places."""
     signs = re.sub(r"[^\d*xX•…]", "", str(shown or ""))
     digits = phone.removeprefix("+")
-    if len(signs) != len(digits) or signs.isdigit() or sum(sign.isdigit() for sign in signs) < 4:
+    if len(signs) != len(digits) or signs.isdigit():
         return False
     return all(not sign.isdigit() or sign == digit for sign, digit in zip(signs, digits, strict=True))
 
