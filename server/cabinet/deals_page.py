@@ -14,6 +14,7 @@ from server.accounts.model import LoginSession
 from server.bookings.model import BookingStatus
 from server.cabinet import words
 from server.cabinet.frame import PAGE, locale_of, private, render
+from server.cabinet.integrations import prove_and_release
 from server.deals import store as deals
 from server.deals.settings import FIELD_WORDS, DealsIntegration, FunnelSettings, read_settings
 from server.deals.store import DealFilter
@@ -92,13 +93,12 @@ async def save_deals(request: web.Request, session: LoginSession, known: Known) 
 
 @routes.post("/integrations/deals/release")
 @private
-async def release_deals(request: web.Request, _: LoginSession, known: Known) -> web.StreamResponse:
-    """After something was mended in UIS: what was held is tried again."""
-    account_id = known.account.account_id
-    async with request.app[POOL].acquire() as conn, conn.transaction():
-        await store.mark_connection(conn, account_id, "uis", "active", "")
-        await relay.release_all(conn, account_id, "uis", now=utc_now())
-    await request.app[BUS].publish(JOBS_TOPIC)
+async def release_deals(request: web.Request, session: LoginSession, known: Known) -> web.StreamResponse:
+    """After something was mended in UIS: asks UIS whether it lets us in, and tries what was held again."""
+    refused = await prove_and_release(request, known)
+    if refused is not None:
+        error = refused.sentence[1 if locale_of(session, known) == "en" else 0]
+        return await _page(request, session, known, status=422, error=error)
     raise web.HTTPFound("/integrations/deals?done=deals_released")
 
 

@@ -190,7 +190,16 @@ async def _not_proved(
 @private
 async def check_uis(request: web.Request, session: LoginSession, known: Known) -> web.StreamResponse:
     """After something was mended in UIS: asks again, and lets go what was held."""
-    account_id, locale = known.account.account_id, locale_of(session, known)
+    refused = await prove_and_release(request, known)
+    if refused is not None:
+        error = refused.sentence[1 if locale_of(session, known) == "en" else 0]
+        return await _leads(request, session, known, status=422, error=error)
+    return await _connected(request, known, "uis_checked")
+
+
+async def prove_and_release(request: web.Request, known: Known) -> DirectoryAway | None:
+    """Asks UIS whether it lets us in, keeps what it says, and lets go what was held if it does."""
+    account_id = known.account.account_id
     async with request.app[POOL].acquire() as conn:
         connection = await store.connection_row(conn, account_id, "uis")
         if connection is None:
@@ -202,11 +211,12 @@ async def check_uis(request: web.Request, session: LoginSession, known: Known) -
         if away.code != UNAVAILABLE:  # no answer says nothing about the key
             async with request.app[POOL].acquire() as conn:
                 await store.mark_connection(conn, account_id, "uis", "refused", away.sentence[0])
-        return await _leads(request, session, known, status=422, error=away.sentence[1 if locale == "en" else 0])
+        return away
     async with request.app[POOL].acquire() as conn, conn.transaction():
         await store.mark_connection(conn, account_id, "uis", "active", "")
         await relay.release_all(conn, account_id, "uis", now=utc_now())
-    return await _connected(request, known, "uis_checked")
+    await request.app[BUS].publish(JOBS_TOPIC)
+    return None
 
 
 async def _connected(request: web.Request, known: Known, done: str) -> web.StreamResponse:

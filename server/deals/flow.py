@@ -34,6 +34,8 @@ _CLOCKS = timedelta(minutes=1)
 _LOOKS_FOR_LEAD = 3
 _LEAD_PAUSE_S = 2.0
 _NEWER_LEADS = timedelta(minutes=10)
+#: Code of a deal that was refused because its lead no longer stands there.
+LEAD_GONE = "lead_gone"
 
 
 # --- what the vendors' modules hand over (declared here, satisfied there)
@@ -216,8 +218,8 @@ async def deliver(
             subjects = [one.subject_id for one in due]
             rows = await store.bookings(conn, account_id, subjects)
             told = await store.tellings(conn, account_id, subjects)
-        group = _Group(open_desk, records, integration, now)
-        await group.send(due, rows, told)
+        group = _Group(open_desk, records, integration, rows, told, now)
+        await group.send(due)
         return rounds.Told(group.results, group.later)
 
     return await rounds.deliver(
@@ -229,28 +231,34 @@ async def deliver(
 class _Group:
     """One group of deals on its way; `results` and `later` hold each of them once in the end."""
 
-    def __init__(self, desk: DealDesk, records: Records, integration: DealsIntegration, now: datetime) -> None:
+    def __init__(
+        self, desk: DealDesk, records: Records, integration: DealsIntegration, rows: Mapping[UUID, Row],
+        told: Mapping[UUID, Sequence[Row]], now: datetime,
+    ) -> None:  # fmt: skip
         self._desk, self._records, self._integration, self._now = desk, records, integration, now
+        self._rows, self._told = rows, told
         self.results: list[tuple[relay.Parcel, Result]] = []
         self.later: list[tuple[relay.Parcel, datetime]] = []
 
-    async def send(
-        self, due: Sequence[relay.Parcel], rows: Mapping[UUID, Row], told: Mapping[UUID, Sequence[Row]]
-    ) -> None:
-        here = [one for one in due if one.subject_id in rows]
+    async def send(self, due: Sequence[relay.Parcel]) -> None:
+        here = [one for one in due if one.subject_id in self._rows]
         gone = Refused("gone", "the booking is no longer here")
-        self.results += [(one, gone) for one in due if one.subject_id not in rows]
-        communications = await self._communications(here, rows)
-        held = await self._held(here, rows)
-        ready: list[tuple[relay.Parcel, Load, int | None]] = []
+        self.results += [(one, gone) for one in due if one.subject_id not in self._rows]
+        communications = await self._communications(here)
+        held = await self._held(here)
         settled = {one.delivery_id for one, _ in self.results}
-        for one in here:
-            if one.delivery_id in settled:
-                continue
-            row, communication = rows[one.subject_id], communications.get(one.subject_id)
-            deal, funnel = build(
-                row, told.get(one.subject_id, ()), self._records, self._integration, communication=communication
-            )
+        left = [(one, communications.get(one.subject_id)) for one in here if one.delivery_id not in settled]
+        without = await self._load(self._ready(left, held))
+        await self._load(self._ready([(one, None) for one in without], held))
+
+    def _ready(
+        self, left: Sequence[tuple[relay.Parcel, int | None]], held: Mapping[UUID, Sent]
+    ) -> list[tuple[relay.Parcel, Load, int | None]]:
+        """What is to be loaded now; the rest is settled, or put off."""
+        ready: list[tuple[relay.Parcel, Load, int | None]] = []
+        for one, communication in left:
+            row, told = self._rows[one.subject_id], self._told.get(one.subject_id, ())
+            deal, funnel = build(row, told, self._records, self._integration, communication=communication)
             parcel = what_to_send(deal, held.get(one.delivery_id), self._integration.settings(row["locale"]).rules)
             if parcel.kind is Sending.NOTHING:
                 self.results.append((one, Delivered(None, one.sent or {})))
@@ -258,23 +266,30 @@ class _Group:
                 self.later.append((one, parcel.ready_at))
             else:
                 ready.append((one, Load(funnel, parcel), communication))
-        if ready:
-            await self._load(ready, rows)
+        return ready
 
-    async def _load(self, ready: Sequence[tuple[relay.Parcel, Load, int | None]], rows: Mapping[UUID, Row]) -> None:
-        locale: Locale = rows[ready[0][0].subject_id]["locale"]
+    async def _load(self, ready: Sequence[tuple[relay.Parcel, Load, int | None]]) -> list[relay.Parcel]:
+        """Answers those whose lead was taken out meanwhile: they go without it."""
+        if not ready:
+            return []
+        locale: Locale = self._rows[ready[0][0].subject_id]["locale"]
         results = await self._desk.load([load for _, load, _ in ready], self._integration.fields.made(locale))
+        without: list[relay.Parcel] = []
         for (one, load, communication), result in zip(ready, results, strict=True):
             if isinstance(result, Delivered):
                 assert load.parcel.then is not None
                 sent = _written(load.parcel.then) | _link_of(one, communication)
                 result = Delivered(load.parcel.key, sent)  # noqa: PLW2901
+            elif isinstance(result, Refused) and result.code == LEAD_GONE and communication is not None:
+                without.append(one)
+                continue
             elif isinstance(result, Refused) and result.code == "out_of_step" and not one.uncertain:
                 # It holds something else than we noted: what it shows is the ground of the next try.
                 result = TryAgain(result.code, result.detail, sent=True)  # noqa: PLW2901
             self.results.append((one, result))
+        return without
 
-    async def _communications(self, due: Sequence[relay.Parcel], rows: Mapping[UUID, Row]) -> dict[UUID, int]:
+    async def _communications(self, due: Sequence[relay.Parcel]) -> dict[UUID, int]:
         """The communication of each deal's lead: as noted, else looked up. Not shown yet: the deal waits a little."""
         found: dict[UUID, int] = {}
         asked: list[relay.Parcel] = []
@@ -288,7 +303,7 @@ class _Group:
         if not asked:
             return found
         shown = await self._desk.communications(
-            [LeadRef(one.subject_id, rows[one.subject_id]["created_at"]) for one in asked]
+            [LeadRef(one.subject_id, self._rows[one.subject_id]["created_at"]) for one in asked]
         )
         for one in asked:
             if not isinstance(shown, Mapping):
@@ -300,14 +315,14 @@ class _Group:
                 self.results.append((one, _keeping(one, waits)))
         return found
 
-    async def _held(self, due: Sequence[relay.Parcel], rows: Mapping[UUID, Row]) -> dict[UUID, Sent]:
+    async def _held(self, due: Sequence[relay.Parcel]) -> dict[UUID, Sent]:
         """What the other system is known to hold of each: as noted, or asked where the last answer did not come."""
         known = {one.delivery_id: _read(one.sent) for one in due if one.sent}
         settled = {one.delivery_id for one, _ in self.results}
         unsure = [one for one in due if one.uncertain and one.delivery_id not in settled]
         if not unsure:
             return known
-        keys = {one.delivery_id: _key(rows[one.subject_id]) for one in unsure}
+        keys = {one.delivery_id: _key(self._rows[one.subject_id]) for one in unsure}
         shown = await self._desk.shown(list(keys.values()))
         for one in unsure:
             if not isinstance(shown, Mapping):

@@ -7,10 +7,10 @@ when UIS does not find what is named, all is made sure of again.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from uuid import UUID
 
-from server.deals.flow import FieldsMade, LeadRef, Load
+from server.deals.flow import LEAD_GONE, FieldsMade, LeadRef, Load
 from server.deals.funnel import Funnel, FunnelRefused, Stage, funnel_changes
 from server.deals.model import Contact, fingerprint
 from server.deals.sending import Entry, Parcel, Sent
@@ -55,7 +55,7 @@ class DealsOfUis:
         if not missing:
             return results
         self._ensured.forget()
-        again = await self._load([_without_lost_lead(loads[number], results[number]) for number in missing], fields)
+        again = await self._load([loads[number] for number in missing], fields)
         for number, result in zip(missing, again, strict=True):
             results[number] = result
         return results
@@ -222,6 +222,8 @@ def _of_error(error: VendorError, *, sent: bool) -> Result:
     if isinstance(error, RequestRefused) and error.code == "invalid_date_time":
         return Refused("out_of_step", str(error))
     if isinstance(error, RequestRefused) and error.code == "entity_not_found":
+        if "communication" in error.where:
+            return Refused(LEAD_GONE, str(error))
         return Refused(error.code, f"{error.human} {error.where}".strip())
     return result
 
@@ -235,11 +237,3 @@ def _of_frame(error: FunnelRefused | VendorError) -> Result:
 
 def _not_found(result: Result) -> bool:
     return isinstance(result, Refused) and result.code == "entity_not_found"
-
-
-def _without_lost_lead(load: Load, result: Result) -> Load:
-    """The lead was taken out of UIS meanwhile (it is being put right): the deal goes without it."""
-    if not isinstance(result, Refused) or "communication" not in result.detail:
-        return load
-    deal = load.parcel.deal
-    return replace(load, parcel=replace(load.parcel, deal=replace(deal, link=replace(deal.link, communication=None))))

@@ -133,6 +133,29 @@ async def test_a_component_that_is_off_is_told_here_and_mended_by_one_button(own
     assert "выключен компонент" not in await owner.page("/integrations/deals")
 
 
+async def test_the_button_proves_the_connection_before_it_lets_anything_go(owner: Owner, uis: RunningUis) -> None:
+    await owner.send("/integrations/deals", **FORM)
+    uis.uis.keys[KEY] = "expired"
+    await owner.salon.webhook(webhook(904))
+
+    async def told() -> bool:
+        return "Срок ключа UIS" in await owner.page("/integrations/deals")
+
+    await eventually(told)
+    assert "Срок ключа UIS" in await owner.send("/integrations/deals/release", status=422)
+    health = await owner.salon.get("/health")
+    assert "uis_refused" in {one["code"] for one in health["troubles"]}, (
+        "a key that is not let in is not called working"
+    )
+    uis.uis.keys[KEY] = "ok"
+    assert "отправляется снова" in await owner.send("/integrations/deals/release")
+    await eventually(lambda: _arrived(uis))
+
+
+async def _arrived(uis: RunningUis) -> bool:
+    return len(uis.uis.deals) == 1
+
+
 async def test_both_pages_are_whole_in_english_and_linked(owner: Owner) -> None:
     await owner.send("/integrations/deals", **FORM)
     await owner.salon.webhook(webhook(903))

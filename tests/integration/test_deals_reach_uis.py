@@ -235,6 +235,29 @@ async def test_the_deal_of_an_online_booking_is_linked_with_its_lead(desk: Desk)
     assert desk.asked("get.offline_messages_report") == asked  # the communication is noted with the deal
 
 
+async def test_a_deal_whose_lead_was_taken_out_goes_without_it_and_is_not_shown_as_linked(desk: Desk) -> None:
+    await desk.switch("leads", **LEADS)
+    await desk.switch()
+    desk.created = datetime.now(MOSCOW) - timedelta(seconds=45)
+    await desk.told(729)
+
+    async def link() -> Any:
+        found = (await desk.salon.get("/deals", record_id=729))["data"]
+        return found and found[0]["delivery"]["state"] == "delivered" and found[0]["link"]
+
+    async def linked() -> Any:
+        found = await link()
+        return found and found["by"] == "lead"
+
+    await eventually(linked, within_s=20)
+    desk.uis.uis.messages.clear()
+    desk.uis.uis.communications.clear()
+    await desk.told(729, minute=0.5, status="update", attendance=2)
+    rows = await desk.stands(729, "waiting", "confirmed")
+    assert rows[-1].get("communication_id") is None
+    assert await eventually(link) == {"by": "contact", "communication_id": None}
+
+
 async def test_each_branch_has_its_own_funnel_where_wanted(desk: Desk) -> None:
     await desk.switch(funnels="per_branch")
     await desk.told(760)
