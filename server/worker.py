@@ -29,6 +29,8 @@ from server.delivery.inbox import Handle
 from server.delivery.outbox import JOBS_TOPIC
 from server.delivery.routes import INBOX_TOPIC
 from server.delivery.spool import Spool
+from server.feed import flow as feed
+from server.feed.flow import FEED_TOPIC
 from server.leads import flow as leads
 from server.leads import sending as lead_sending
 from server.leads.directory import Directory
@@ -107,6 +109,7 @@ class Worker:
                 for name, crew in self._crews.items()
             },
             "spool": self._loop("spool", self._drain_spool, every_s=1.0),
+            "calls without an end": self._loop("lapse", self._lapse, every_s=2.0),
             "reaper": self._loop("reaper", self._reap, every_s=1.0),
             "retention": self._loop("retention", self._retain, every_s=1.0),
             "reconcile": self._loop("reconcile", self._reconcile, every_s=1.0),
@@ -193,8 +196,14 @@ class Worker:
     async def _inbox(self) -> int:
         done = await inbox.work_inbox(self._parts.pool, self.handlers, now=utc_now())
         if done:
+            await self._parts.bus.publish(FEED_TOPIC)
             await self._parts.bus.publish(JOBS_TOPIC)
         return done
+
+    async def _lapse(self) -> int:
+        if await feed.lapse(self._parts.pool, now=utc_now()):
+            await self._parts.bus.publish(FEED_TOPIC)
+        return 0
 
     async def _drain_spool(self) -> int:
         moved = await inbox.drain_spool(self._parts.pool, self._parts.spool, account_of_hook)

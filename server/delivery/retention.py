@@ -30,6 +30,7 @@ KEPT = {
 }
 _AHEAD_DAYS = 7
 _EVENT_IDS_KEPT = timedelta(days=14)
+_FEED_KEPT = timedelta(days=30)  # so long a chat can be read back and a missed call be found
 _PORTION = 5000  # rows deleted by one statement, in a transaction of its own
 _RETRY_S = 60.0
 _LOCK_KEY = 0x79636C6B656570  # "yclkeep": one process keeps up, the others pass on
@@ -60,6 +61,8 @@ async def _keep_up(conn: Conn, now: datetime) -> None:
         await make_days(conn, table, now)
         await drop_days(conn, table, now - timedelta(days=kept.days))
     await delete_portions(conn, "event_once", "seen_at < $1", now - _EVENT_IDS_KEPT)
+    await delete_portions(conn, "feed", "at < $1", now - _FEED_KEPT)
+    await delete_portions(conn, "feed_item", "changed_at < $1", now - _FEED_KEPT)
     await delete_portions(conn, "login_session", "expires_at < $1", now)
     await delete_portions(conn, "waiting_login", "until < $1", now)
     await delete_portions(conn, "login_link", "expires_at < $1", now - timedelta(days=7))
