@@ -211,19 +211,20 @@ def outgoing(row: Row, wanted: Mapping[str, Any], *, now: datetime) -> OutgoingL
         return Refused("no_contact", "у записи нет ни телефона, ни почты: загрузить обращение нельзя")
     return OutgoingLead(
         ext_id=lead_key(row["booking_id"]), at=_moment(row, now), name=row["client_name"] or "", phone=phone,
-        email=email, message=_message(row), session_id=wanted.get("session_id"), visit=_visit(row, wanted),
+        email=email, message=_message(row), session_id=wanted.get("session_id"), visit=_visit(row, wanted, before=_moment(row, now)),
         campaign_id=wanted.get("campaign_id"), source_id=wanted.get("source_id"), site_id=wanted.get("site_id"),
         wanted=dict(wanted),
     )  # fmt: skip
 
 
-def _visit(row: Row, wanted: Mapping[str, Any]) -> OutgoingVisit | None:
-    """The visit that is to become a session, as long as it is the booking's."""
+def _visit(row: Row, wanted: Mapping[str, Any], *, before: datetime) -> OutgoingVisit | None:
+    """The visit that is to become a session, as long as it is the booking's. A session is older than its lead, by whole
+    seconds."""
     if wanted.get("visit_id") is None or wanted["visit_id"] != row["visit_id"]:
         return None
     marks = {f"utm_{name}": value for name, value in row["utm"].items() if value}
     return OutgoingVisit(
-        ext_id=f"yclick-{row['visit_id']}", site_id=wanted["visit_site_id"], at=row["visit_started_at"],
+        ext_id=f"yclick-{row['visit_id']}", site_id=wanted["visit_site_id"], at=min(row["visit_started_at"], before - timedelta(seconds=1)),
         visitor_is_new=row["visitor_is_new"], network=row["network"], marks={**marks, **row["click_ids"]},
         referrer=row["referrer"], landing_page=row["landing_page"], device=row["device"],
     )  # fmt: skip
