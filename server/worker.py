@@ -22,6 +22,9 @@ from server.bookings import backfill, reconcile
 from server.bookings import catching_up_store as catching_up
 from server.bookings import flow as bookings
 from server.bookings.source import passing_over
+from server.chats import flow as texts
+from server.chats import reading as text_reading
+from server.chats import store as text_store
 from server.clients import sending as client_sending
 from server.deals import flow as deals
 from server.delivery import inbox, outbox, relay, retention
@@ -46,11 +49,12 @@ from server.platform.vault import Vault
 from server.settings import Settings
 from server.tracking import flow as tracking
 from server.tracking.collector import HITS_TOPIC
-from server.vendors import uis_notifications
+from server.vendors import uis_notifications, uis_texts
 
 _log = logger(__name__)
 LEADS_TOPIC = "leads"
 BACKFILL_TOPIC = "backfill"
+TEXTS_TOPIC = "texts"
 NOT_CONNECTED = "the account is not connected; run `yclick account connect yclients ACCOUNT`"
 _LOOK_EVERY_S = 0.5
 #: How many jobs of a family run at once. Decisions ask the database alone; the others wait for a vendor most of the time.
@@ -80,7 +84,7 @@ class Worker:
         self._vendors = vendors.Vendors(parts.settings, parts.vault, parts.pool)
         self.handlers: dict[str, Handle] = {"yclients": self._take_yclients, "uis": self._take_uis}
         #: Which notification of UIS is acted on, and by whom.
-        self.notifications = uis_notifications.table()
+        self.notifications = uis_notifications.table(uis_texts.HANDLERS)
         # Families apart, so that nobody's match ever waits for a vendor's answer to somebody else.
         families: dict[str, dict[str, outbox.Run]] = {
             "decisions": {
@@ -88,7 +92,7 @@ class Worker:
                 tracking.EVIDENCE_JOB: self._evidence,
                 tracking.SESSION_JOB: self._session_known,
             },
-            "reads": {bookings.READ_JOB: self._read_booking},
+            "reads": {bookings.READ_JOB: self._read_booking, texts.READ_JOB: self._read_texts},
             "deliveries": {
                 relay.JOBS["lead"]: self._deliver_leads,
                 relay.JOBS["deal"]: self._deliver_deals,
@@ -113,6 +117,7 @@ class Worker:
             "reaper": self._loop("reaper", self._reap, every_s=1.0),
             "retention": self._loop("retention", self._retain, every_s=1.0),
             "reconcile": self._loop("reconcile", self._reconcile, every_s=1.0),
+            "texts": self._loop(TEXTS_TOPIC, self._look_at_texts, every_s=1.0),
             "backfill": self._loop(BACKFILL_TOPIC, self._backfill, every_s=2.0),
         }
         self._tasks = [asyncio.create_task(loop, name=f"worker-{name}") for name, loop in loops.items()]
@@ -278,6 +283,19 @@ class Worker:
         job = await catching_up.claim_backfill(self._parts.pool, now=now, lease_until=now + backfill.LEASE)
         return 0 if job is None else await self.backfill_step(job)
 
+    async def _look_at_texts(self) -> int:
+        """One account's chats and forms whose turn it is; answers whether there was one."""
+        now, period_s = utc_now(), self._parts.settings.reconcile_period_s
+        due = await text_store.watch(
+            self._parts.pool, now=now, lease_until=now + text_reading.LEASE, period_s=min(period_s, 60.0)
+        )
+        if due is None:
+            return 0
+        source = await self._vendors.text_source(self._parts.pool, due["account_id"], Priority.RECONCILE)
+        await text_reading.look(self._parts.pool, source, due, now=now, period_s=period_s)
+        await self._parts.bus.publish(JOBS_TOPIC)
+        return 1
+
     async def backfill_step(self, job: catching_up.Backfill) -> int:
         known = await self._parts.lookup.known(job.account_id)
         source = await self._vendors.booking_source(self._parts.pool, job.account_id, Priority.BACKFILL)
@@ -379,6 +397,14 @@ class Worker:
         due = await client_sending.deliver(
             self._parts.pool, desk, job.account_id, self._parts.settings.retry_schedule_s, now=now
         )
+        if due is not None:
+            raise outbox.Later(due)
+
+    async def _read_texts(self, job: outbox.Job) -> None:
+        """Asks UIS about the chats and forms that are due, a group at a time."""
+        source = await self._vendors.text_source(self._parts.pool, job.account_id, Priority.WEBHOOK)
+        due = await text_reading.read_due(self._parts.pool, source, job.account_id, now=utc_now())
+        await self._parts.bus.publish(JOBS_TOPIC)
         if due is not None:
             raise outbox.Later(due)
 

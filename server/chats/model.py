@@ -90,7 +90,11 @@ def text_of(tellings: Iterable[Telling]) -> Text:
     known: dict[str, Any] = {}
     tags: dict[Tag, None] = {}
     for one in told:
-        known |= {name: value for name, value in one.facts.items() if name in _SCALARS and value not in (None, "")}
+        known |= {
+            name: value
+            for name, value in one.facts.items()
+            if name in _SCALARS and (value not in (None, "") or (name == "transcript" and value == ""))
+        }
         tags |= dict.fromkeys((tag[0], tag[1]) for tag in one.facts.get("tags", ()) if one.event != "untag")
     starts = [_moment(one.facts["started_at"]) for one in told if one.facts.get("started_at")]
     # A start that is told is the truth; else the first we heard is the nearest to it.

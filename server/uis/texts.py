@@ -17,6 +17,7 @@ from server.platform.budget import Priority
 from server.uis import mapping
 from server.uis.data_api import DataApi
 from server.uis.groups import groups
+from server.uis.model import Points
 
 _AT_ONCE = 50  # values in one filter
 _CHAT_COLUMNS = (
@@ -101,9 +102,9 @@ class TextsApi:
         self._api, self._priority = api, priority
 
     @property
-    def points_a_day(self) -> int | None:
-        """What the tariff allows; None before the first answer."""
-        return self._api.points.day_limit if self._api.points else None
+    def points(self) -> Points | None:
+        """What is left of the tariff; None before the first answer."""
+        return self._api.points
 
     async def chats(self, since: datetime, till: datetime, *, going_on: bool = False) -> list[ChatRow]:
         """Those begun in this time; `going_on`: only those that have not ended."""

@@ -29,8 +29,10 @@ from server.settings import Settings
 from server.uis.data_api import DataApi
 from server.uis.model import Access, Key, Login
 from server.uis.rpc import Memory
+from server.uis.texts import TextsApi
 from server.vendors.uis import LeadsOfUis, directory_of
 from server.vendors.uis_deals import DealsOfUis, Ensured
+from server.vendors.uis_texts import TextsOfUis
 from server.vendors.yclients import YCLIENTS, BookingsOfYclients
 from server.vendors.yclients_clients import Categories, ClientsOfYclients
 from server.vendors.yclients_deals import RECORDS
@@ -106,6 +108,10 @@ class Vendors:
     async def deal_desk(self, pool: Pool, account_id: UUID) -> DealsOfUis | None:
         api = await self.uis(pool, account_id)
         return DealsOfUis(api, self._deals_ensured.setdefault(account_id, Ensured())) if api else None
+
+    async def text_source(self, pool: Pool, account_id: UUID, priority: Priority) -> TextsOfUis | None:
+        api = await self.uis(pool, account_id)
+        return TextsOfUis(TextsApi(api, priority)) if api else None
 
     async def client_desk(self, pool: Pool, account_id: UUID) -> ClientsOfYclients | None:
         client = await self.yclients(pool, account_id)
