@@ -61,4 +61,5 @@ async def start_stand(
     await runner.setup()
     site = web.TCPSite(runner, host, port)
     await site.start()
+    stand.uis.origin = stand.uis.origin or f"http://{host}:{runner.addresses[0][1]}/uis"
     return RunningStand(stand, runner.addresses[0][1], runner)

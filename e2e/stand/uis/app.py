@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import secrets
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import asdict, dataclass
 from datetime import timedelta
 from ipaddress import ip_address, ip_network
@@ -16,10 +16,14 @@ from typing import Any
 
 from aiohttp import web
 
+from e2e.stand.uis import hand, media
+from e2e.stand.uis.keys import SENDER, TALKS, TELEPHONE, UIS
 from e2e.stand.uis.methods import METHODS, perform
+from e2e.stand.uis.notices import Sender
 from e2e.stand.uis.state import DONE_BUT_UNSAID, Refused, Uis, limit_exceeded
+from e2e.stand.uis.talks import Talks
+from e2e.stand.uis.telephone import Player
 
-UIS: web.AppKey[Uis] = web.AppKey("uis", Uis)
 routes = web.RouteTableDef()
 
 _SECRETS = ("access_token", "password", "login")
@@ -68,6 +72,8 @@ class RunningUis:
     uis: Uis
     url: str
     _runner: web.AppRunner
+    telephone: Player
+    talks: Talks
 
     async def stop(self) -> None:
         await self._runner.cleanup()
@@ -75,18 +81,30 @@ class RunningUis:
 
 def make_uis_app(uis: Uis) -> web.Application:
     app = web.Application(client_max_size=8 * 1024 * 1024)
-    app[UIS] = uis
-    app.add_routes(routes)
+    app[UIS], app[SENDER], app[TELEPHONE], app[TALKS] = uis, Sender(uis), Player(uis), Talks(uis)
+    for part in (routes, hand.routes, media.routes):
+        app.add_routes(part)
+
+    async def playing(app: web.Application) -> AsyncIterator[None]:
+        await app[SENDER].start()
+        yield
+        await app[TELEPHONE].stop()
+        await app[TALKS].stop()
+        await app[SENDER].stop()
+
+    app.cleanup_ctx.append(playing)
     return app
 
 
 async def start_uis(uis: Uis | None = None, *, host: str = "127.0.0.1", port: int = 0) -> RunningUis:
     """Serves until `stop()`. With port 0 the number is chosen by the system."""
     uis = uis or Uis()
-    runner = web.AppRunner(make_uis_app(uis), access_log=None, shutdown_timeout=0.1)
+    app = make_uis_app(uis)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
     await runner.setup()
     await web.TCPSite(runner, host, port).start()
-    return RunningUis(uis, f"http://{host}:{runner.addresses[0][1]}", runner)
+    uis.origin = f"http://{host}:{runner.addresses[0][1]}"
+    return RunningUis(uis, uis.origin, runner, app[TELEPHONE], app[TALKS])
 
 
 # --- the call
@@ -305,9 +323,3 @@ async def visit(request: web.Request) -> web.Response:
     """A visit of the site: what `Comagic.getSessionId()` gives there."""
     uis, body = _local(request), await request.json()
     return web.json_response({"session_id": uis.visit(**body)}, status=201)
-
-
-@routes.post("/_stand/call")
-async def phone_call(request: web.Request) -> web.Response:
-    uis, body = _local(request), await request.json()
-    return web.json_response({"communication_id": uis.call(body["phone"])}, status=201)

@@ -9,6 +9,7 @@ from ipaddress import ip_address
 from typing import Any
 
 from e2e.stand.uis.state import Communication, Refused, Session, Uis, days
+from e2e.stand.uis.talks import message_variables
 
 _PHONE = {"both": r"\+?[1-9]\d{7,14}", "digits": r"[1-9]\d{7,14}", "plus": r"\+[1-9]\d{7,14}"}
 
@@ -185,6 +186,8 @@ def _load(uis: Uis, item: dict[str, Any], session: Session | None) -> int:
             frozenset({digits} if digits else ()), emails,
         )
     )  # fmt: skip
+    if uis.switches.uploads_told:
+        uis.tell("offline_message", message_variables(uis, row))
     return int(row["id"])
 
 

@@ -54,6 +54,35 @@ class Switches:
     contacts_partial: bool = False  # one bad contact fails the others or not
     reopen: str = "accept"  # a deal going back from success or failure: accept, refuse
     deals_busy_s: float = 0.0  # until loaded deals are worked off
+    # notifications about events
+    notice_delay_s: float = 0.05
+    notice_duplicates: int = 0  # further copies of each
+    notice_loss: float = 0.0  # share that is lost, 0 … 1
+    notice_reorder: bool = False
+    notice_hold: bool = False  # kept back until `release`
+    notice_silent: list[str] = field(default_factory=list)  # events that are never told
+    notice_retries: int = 0  # after a network error or an answer that is not 2xx
+    notice_retry_s: float = 0.2
+    notice_timeout_s: float = 10.0
+    notice_secret: bool = True  # False: the key `secret` is not in the bodies
+    notice_content_type: str = "application/json"  # of a POST; none: no such header
+    notice_query: str = "plain"  # values in a query: plain, literal
+    notice_unknown: str = "null"  # a variable the event does not have: null, empty, as_is
+    notice_messages: str = "string"  # the variable `messages`: string, array
+    uploads_told: bool = True  # a loaded request is told of as one of a form is
+    lost_call_ends: bool = True  # a lost call has the event of the end, too
+    # recordings
+    media_origin: str = ""  # where links of recordings lead instead of here
+    media_type: str = "audio/mpeg"  # audio/mpeg (silence), audio/wav (a tone)
+    media_ranges: bool = True
+    media_length: bool = True  # the length is told beforehand
+    media_bytes: int = 0  # a file as long as this instead of the call's
+    media_redirect: str = ""  # where a link leads on to
+    media_gone: bool = False  # links have expired
+    media_delay_s: float = 0.0  # until a link that was told of gives a file
+    # reports
+    calls_delay_s: float = 0.0  # until an ended call shows in its report
+    seed: int = 1  # of everything that happens by chance
     # access
     forbidden: list[str] = field(default_factory=list)  # methods the user of the key may not call
     active: bool = True
@@ -118,7 +147,7 @@ class Deal:
 
 COMPONENTS = (
     "dataapi", "dataapi_provisioning", "dataapi_reports", "call_tracking", "upload_offline_messages", "upload_sessions",
-    "sales_funnel",
+    "sales_funnel", "va", "recording", "consultant", "callapi", "notification_by_http",
 )  # fmt: skip
 
 
@@ -130,10 +159,14 @@ class Uis:
     def __init__(self, *, clock: Callable[[], datetime] | None = None, seed: int = 1) -> None:
         self.clock = clock or (lambda: datetime.now(UTC))
         self._seed = seed
+        self.ears: list[Callable[[str, dict[str, Any]], None]] = []  # who hears what happens here
+        self.notices: list[Any] = []  # notifications as entered; they stay over a reset, as addresses do
+        self.origin = ""  # where this account is reached
         self.reset()
 
     def reset(self) -> None:
-        self.switches = Switches()
+        self.switches = Switches(seed=self._seed)
+        self.chance = random.Random(self._seed)
         self.cues: deque[Cue] = deque()
         self.random = random.Random(self._seed)
         self.journal: list[dict[str, Any]] = []  # method, parameters without secrets, outcome
@@ -160,6 +193,63 @@ class Uis:
             {"id": 8, "name": "Карты", "channel_name": "Рекомендации", "is_custom": True, "state": "active"},
             {"id": 9, "name": "Удалённый", "channel_name": "Рекомендации", "is_custom": True, "state": "removed"},
         ]  # fmt: skip
+        self.numbers = [
+            {
+                "id": number,
+                "virtual_phone_number": phone,
+                "status": "active",
+                "category": "geographic",
+                "type": "default",
+                "name": name,
+                "campaigns": [{"campaign_id": campaign, "site_id": site}] if campaign else [],
+                "scenarios": [{"scenario_id": 901, "scenario_name": "Основной", "is_active": True}],
+            }
+            for number, phone, name, campaign, site in (
+                (77001, "74950000001", "Покровка", 268176, 43525),
+                (77002, "74950000002", "Мира", None, None),
+                (77003, "74950000003", "Запасной", None, None),
+            )
+        ]
+        self.scenarios = [
+            {"id": 901, "name": "Основной"},
+            {"id": 902, "name": "Вечер"},
+            {"id": 903, "name": "Переадресация в CRM"},
+        ]
+        self.staff = [
+            {
+                "id": 391018,
+                "full_name": "Анна Соколова",
+                "phone": "79160000101",
+                "extension": "101",
+                "email": "anna@salon.example",
+            },
+            {
+                "id": 391019,
+                "full_name": "Мария Ким",
+                "phone": "79160000102",
+                "extension": "102",
+                "email": "maria@salon.example",
+            },
+        ]
+        self.tags = [
+            {
+                "id": number,
+                "name": name,
+                "is_system": False,
+                "is_auto": False,
+                "state": "enabled",
+                "rating": 0,
+                "color": "#EBEBEB",
+            }
+            for number, name in ((515114, "Целевой"), (515115, "Спам"), (515116, "Записать"))
+        ]
+        # what people said to us
+        self.calls: dict[int, Any] = {}
+        self.chats: dict[int, Any] = {}
+        self.visitors: dict[int, dict[str, Any]] = {}
+        self.comments: list[dict[str, Any]] = []
+        self.told_at: dict[str, float] = {}  # when each recording was there
+        self.sent: list[dict[str, Any]] = []  # every attempt of a notification
         # what was loaded
         self.messages: dict[int, dict[str, Any]] = {}
         self.sessions: dict[int, Session] = {}
@@ -179,6 +269,8 @@ class Uis:
             if name not in known:
                 raise KeyError(name)
             setattr(self.switches, name, value)
+        if "seed" in changes:
+            self.random, self.chance = random.Random(changes["seed"]), random.Random(changes["seed"])
         return asdict(self.switches)
 
     def cue(self, fault: str, *, method: str = "", times: int = 1) -> None:
@@ -212,12 +304,22 @@ class Uis:
     def snapshot(self) -> dict[str, Any]:
         """For a look from outside: what the account holds now."""
         return {
-            "messages": [{name: value for name, value in row.items() if name != "_shown_from"} for row in self.messages.values()],
+            "messages": [{name: value for name, value in row.items() if not name.startswith("_")} for row in self.messages.values()],
             "sessions": [asdict(one) for one in self.sessions.values()],
             "deals": {one.ext_id: {"history": one.history, "link": one.link} for one in self.deals.values()},
             "funnels": list(self.funnels.values()), "contacts": list(self.contacts.values()),
             "employees": list(self.employees.values()), "journal": self.journal,
+            "calls": [asdict(one) for one in self.calls.values()], "chats": [asdict(one) for one in self.chats.values()],
+            "visitors": list(self.visitors.values()), "comments": self.comments,
         }  # fmt: skip
+
+    def tell(self, event: str, values: dict[str, Any]) -> None:
+        """Something happened. One ear is enough: a second server of the same account tells nothing twice."""
+        for hear in self.ears[:1]:
+            hear(event, {"notification_mnemonic": event, **values})
+
+    def media_link(self, kind: str, communication_id: int, mark: str) -> str:
+        return f"{self.switches.media_origin or self.origin}/system/media/{kind}/{communication_id}/{mark}/"
 
     # --- its own needs
 
