@@ -9,7 +9,8 @@ from aiohttp import web
 from e2e.stand import cabinet, control, pages, people_rest, rest, voip
 from e2e.stand.hooks import HookSender
 from e2e.stand.state import Stand, StandConfig
-from e2e.stand.uis.app import UIS, make_uis_app
+from e2e.stand.uis.app import make_uis_app
+from e2e.stand.uis.keys import UIS
 
 
 @dataclass

@@ -11,7 +11,7 @@ from aiohttp import web
 
 from e2e.stand.rest import STAND
 from e2e.stand.state import Stand
-from e2e.stand.uis.app import UIS
+from e2e.stand.uis.keys import UIS
 
 _UIS_COOKIE = "_comagic_idStAnD"
 _STATIC = Path(__file__).parent / "static"

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import random
 import secrets
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime, timedelta
@@ -193,7 +193,7 @@ class Uis:
             {"id": 8, "name": "Карты", "channel_name": "Рекомендации", "is_custom": True, "state": "active"},
             {"id": 9, "name": "Удалённый", "channel_name": "Рекомендации", "is_custom": True, "state": "removed"},
         ]  # fmt: skip
-        self.numbers = [
+        self.numbers: list[dict[str, Any]] = [
             {
                 "id": number,
                 "virtual_phone_number": phone,
@@ -210,12 +210,12 @@ class Uis:
                 (77003, "74950000003", "Запасной", None, None),
             )
         ]
-        self.scenarios = [
+        self.scenarios: list[dict[str, Any]] = [
             {"id": 901, "name": "Основной"},
             {"id": 902, "name": "Вечер"},
             {"id": 903, "name": "Переадресация в CRM"},
         ]
-        self.staff = [
+        self.staff: list[dict[str, Any]] = [
             {
                 "id": 391018,
                 "full_name": "Анна Соколова",
@@ -231,7 +231,7 @@ class Uis:
                 "email": "maria@salon.example",
             },
         ]
-        self.tags = [
+        self.tags: list[dict[str, Any]] = [
             {
                 "id": number,
                 "name": name,
@@ -245,6 +245,7 @@ class Uis:
         ]
         # what people said to us
         self.calls: dict[int, Any] = {}
+        self.callers: Counter[str] = Counter()
         self.chats: dict[int, Any] = {}
         self.visitors: dict[int, dict[str, Any]] = {}
         self.comments: list[dict[str, Any]] = []

@@ -220,7 +220,7 @@ def form(
     """A form of the site is sent: a request stands in the account and is told of."""
     digits = phone.lstrip("+")
     shown = int(digits) if uis.switches.phone_as_number and digits.isdigit() else phone
-    row = {
+    row: dict[str, Any] = {
         "id": uis.new_id(), "date_time": uis.wall(uis.clock()), "text": text, "communication_id": uis.new_id(),
         "communication_type": "offline_message", "status": "not_processed", "form_type": form_type, "form_name": form_name,
         "ext_id": None, "visitor_name": name or None, "visitor_phone_number": shown if phone else None, "visitor_email": email or None,

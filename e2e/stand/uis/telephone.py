@@ -268,11 +268,12 @@ def begin(
     )
     first = next((one for one in uis.staff if one["id"] == employee_id), uis.staff[0])
     others = [one for one in uis.staff if one is not first]
-    contact = others[0]["extension"] if plan.internal else caller
+    contact = str(others[0]["extension"]) if plan.internal else caller
+    uis.callers[contact] += 1
     call = Call(
         uis.new_id(), plan.direction, number, contact, uis.clock(), site, campaign, route,
         call_source or ("dynamic_call_tracking" if session_id else "call_tracking" if campaign else "va"), source_id, external_id,
-        session_id, plan.internal, 1 + sum(one.contact == contact for one in uis.calls.values()), wait_s,
+        session_id, plan.internal, uis.callers[contact], wait_s,
         talk_s if plan.answered else 0, tags=[tag_of(uis, one) for one in tags or []],
     )  # fmt: skip
     uis.calls[call.id] = call
