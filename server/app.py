@@ -28,6 +28,7 @@ from server.keys import (
     HANDLERS,
     INBOX,
     LOOKUP,
+    NOTIFICATION_BODIES,
     POOL,
     PROVE_UIS,
     SCRIPTS,
@@ -46,6 +47,7 @@ from server.settings import Settings
 from server.tracking import routes as tracking_routes
 from server.tracking.collector import Collector
 from server.tracking.scripts import ScriptRenderer
+from server.uis.notification_bodies import notification_bodies
 from server.worker import Parts, Worker
 
 _log = logger(__name__)
@@ -132,6 +134,7 @@ def _resources(dsn: str, role: Role):  # type: ignore[no-untyped-def]
             spool = app[SPOOL] = Spool(settings.data_dir / "spool")
             worker = Worker(Parts(settings, pool, bus, vault, lookup, spool))
             app[HANDLERS], app[DIRECTORY] = worker.handlers, worker.read_directory
+            app[NOTIFICATION_BODIES] = notification_bodies
             app[AUTHORIZE], app[PROVE_UIS] = worker.authorize, worker.prove_uis
             if role != "worker":
                 inbox = app[INBOX] = InboxWriter(pool, spool)

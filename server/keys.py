@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 from aiohttp import web
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from server.accounts.authorize import Authorize
     from server.accounts.lookup import Lookup
     from server.delivery.inbox import Handle, InboxWriter
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from server.settings import Settings
     from server.tracking.collector import Collector
     from server.tracking.scripts import ScriptRenderer
+    from server.uis.notification_bodies import NotificationBody
 
 SETTINGS: web.AppKey[Settings] = web.AppKey("settings")
 POOL: web.AppKey[Pool] = web.AppKey("pool")
@@ -34,6 +37,7 @@ HANDLERS: web.AppKey[dict[str, Handle]] = web.AppKey("handlers")
 AUTHORIZE: web.AppKey[Authorize] = web.AppKey("authorize")
 PROVE_UIS: web.AppKey[ProveUis] = web.AppKey("prove_uis")
 DIRECTORY: web.AppKey[ReadDirectory] = web.AppKey("directory")
+NOTIFICATION_BODIES: web.AppKey[Callable[[bytes], tuple[NotificationBody, ...]]] = web.AppKey("notification_bodies")
 COLLECTOR: web.AppKey[Collector] = web.AppKey("collector")
 SCRIPTS: web.AppKey[ScriptRenderer] = web.AppKey("scripts")
 ADDRESS: web.AppKey[ClientAddress] = web.AppKey("address")

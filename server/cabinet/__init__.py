@@ -9,7 +9,20 @@ import aiohttp_jinja2
 import jinja2
 from aiohttp import web
 
-from server.cabinet import access, deals_page, install, intake, integrations, journals, shown, words, yclients_page
+from server.cabinet import (
+    access,
+    deals_page,
+    install,
+    intake,
+    integrations,
+    journals,
+    notifications_page,
+    shown,
+    telephony_page,
+    texts_page,
+    words,
+    yclients_page,
+)
 from server.cabinet.frame import error_page
 from server.platform.web import Problem
 
@@ -29,7 +42,18 @@ def setup(app: web.Application, templates: Path) -> None:
         change=shown.change, delivery_error=shown.delivery_error, known_text=words.TEXTS.get,
         asset=_asset,
     )  # fmt: skip
-    for part in (journals, intake, integrations, deals_page, yclients_page, install, access):
+    for part in (
+        journals,
+        intake,
+        integrations,
+        deals_page,
+        telephony_page,
+        texts_page,
+        notifications_page,
+        yclients_page,
+        install,
+        access,
+    ):
         app.add_routes(part.routes)
     app.router.add_get("/static/{name}", _static)
 

@@ -10,6 +10,8 @@ from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
+from server.accounts import store as accounts
+from server.calls.settings import TelephonyIntegration
 from server.delivery import outbox
 from server.platform.ids import digest, new_id
 from server.platform.postgres import Conn, Row
@@ -58,6 +60,13 @@ async def want(conn: Conn, account_id: UUID, network_ids: frozenset[UUID], *, no
     )  # fmt: skip
     for row in changed:
         await outbox.enqueue(conn, account_id, SETUP_JOB, str(row["network_id"]), run_at=now)
+
+
+async def keep_settings(conn: Conn, account_id: UUID, settings: TelephonyIntegration, *, now: datetime) -> None:
+    """Stores what the owner set; telephony is to be on in the networks that are used, off in the others."""
+    await accounts.save_integration(conn, account_id, "telephony", settings.model_dump(mode="json"), now=now)
+    used = frozenset(one.network_id for one in settings.networks if settings.enabled and one.enabled)
+    await want(conn, account_id, used, now=now)
 
 
 async def wanted(conn: Conn, account_id: UUID, network_id: UUID) -> bool | None:

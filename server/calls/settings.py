@@ -96,6 +96,7 @@ class NetworkSettings(Strict):
     """«Обработка звонков» of one network; each network is connected with its own User token."""
 
     network_id: UUID = Field(description="of the credentials that hold the network's User token")
+    enabled: bool = Field(True, description="off: its calls are not passed, its settings stay")
     title: str = Field("", max_length=200, description="«Сеть»")
     numbers: tuple[NumberBranch, ...] = Field((), max_length=5000, description="«Внешние номера филиалов»")
     default_company_id: Number | None = Field(None, description="«Филиал по умолчанию»")
@@ -136,8 +137,9 @@ class TelephonyIntegration(Strict):
 
     def network_of(self, number: str) -> NetworkSettings | None:
         """Whose network a virtual number is: the one that names it, else the first with a default branch."""
-        named = next((network for network in self.networks if network.names(number)), None)
-        return named or next((network for network in self.networks if network.default_company_id is not None), None)
+        used = [network for network in self.networks if network.enabled]
+        named = next((network for network in used if network.names(number)), None)
+        return named or next((network for network in used if network.default_company_id is not None), None)
 
 
 def clean_or_empty(text: str) -> str:

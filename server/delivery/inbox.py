@@ -393,6 +393,25 @@ async def recent(
     )  # fmt: skip
 
 
+async def since(conn: Conn, account_id: UUID, vendor: str, at: datetime, *, limit: int) -> list[Row]:
+    """What this vendor sent from a moment on, newest first, with the beginnings of the bodies."""
+    return await conn.fetch(
+        "select inbox_id, received_at, state, note, content_type, substring(body from 1 for $5) as body from inbox"
+        " where account_id = $1 and vendor = $2 and received_at >= $3 order by received_at desc, inbox_id desc limit $4",
+        account_id, vendor, at, limit, SHOWN_BYTES,
+    )  # fmt: skip
+
+
+async def last_of_notes(conn: Conn, account_id: UUID, vendor: str, *, among: int = 2000) -> dict[str, datetime]:
+    """When each kind of body (its note) came last, among the latest ones of this vendor."""
+    rows = await conn.fetch(
+        "select note, max(received_at) as at from (select note, received_at from inbox where account_id = $1"
+        " and vendor = $2 order by received_at desc limit $3) latest where note <> '' group by note",
+        account_id, vendor, among,
+    )  # fmt: skip
+    return {row["note"]: row["at"] for row in rows}
+
+
 async def open_ids(conn: Conn, account_id: UUID) -> list[UUID]:
     """All that waits in quarantine, oldest first."""
     rows = await conn.fetch(

@@ -11,11 +11,15 @@ UNAVAILABLE = "unavailable"
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """One line of a list. `usable`: it may be chosen now (a switched-off one is shown if it was chosen before)."""
+    """One line of a list. `usable`: it may be chosen now (a switched-off one is shown if it was chosen before).
+
+    `called`: what a notification calls it, where that is not `name` (a site is told by its domain).
+    """
 
     id: int
     name: str
     usable: bool = True
+    called: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -88,10 +88,13 @@ async def directory_of(api: DataApi) -> Directory:
     except VendorError as error:
         raise _away(error) from None
     return Directory(
-        tuple(Choice(one.id, f"{one.name} ({one.domain})" if one.domain else one.name) for one in sites),
+        tuple(
+            Choice(one.id, f"{one.name} ({one.domain})" if one.domain else one.name, called=one.domain) for one in sites
+        ),
         tuple(Choice(one.id, one.name, one.active) for one in campaigns if one.id > 0),
         tuple(
-            Choice(one.id, f"{one.name} · {one.channel}" if one.channel else one.name, one.usable) for one in sources
+            Choice(one.id, f"{one.name} · {one.channel}" if one.channel else one.name, one.usable, called=one.name)
+            for one in sources
         ),
         *(tuple(Choice(one.id, one.name, one.usable) for one in named) for named in (numbers, scenarios, tags)),
     )

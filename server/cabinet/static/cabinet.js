@@ -17,6 +17,18 @@ for (const button of document.querySelectorAll('[data-copy]')) {
   })
 }
 
+// A further row of a table: the last one again, empty.
+for (const button of document.querySelectorAll('[data-add]')) {
+  button.hidden = false
+  button.addEventListener('click', () => {
+    const rows = button.parentElement.previousElementSibling
+    const row = rows.lastElementChild.cloneNode(true)
+    for (const field of row.querySelectorAll('input, select')) field.value = ''
+    rows.append(row)
+    row.querySelector('input').focus()
+  })
+}
+
 const live = document.querySelector('[data-live]')
 if (live && !new URLSearchParams(location.search).get('cursor')) {
   const label = document.querySelector('.live')

@@ -49,6 +49,11 @@ def test_a_number_of_no_table_goes_to_the_default_branch_or_nowhere() -> None:
     assert read_settings({"networks": [{"network_id": NORTH}]}).network_of("74959999999") is None
 
 
+def test_a_network_that_is_off_has_no_calls() -> None:
+    off = {"network_id": NORTH, "enabled": False, "numbers": [{"number": "74950000001", "company_id": 1}], "default_company_id": 1}
+    assert read_settings({"networks": [off]}).network_of("74950000001") is None
+
+
 @pytest.mark.parametrize(
     ("told", "sentence"),
     [
