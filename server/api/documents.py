@@ -7,8 +7,11 @@ from functools import lru_cache
 from typing import Any
 
 from aiohttp import web
+from pydantic import BaseModel
 
-from server.api.integrations import SwitchedOff
+from server.api.integrations import NewNetwork
+from server.calls.settings import TelephonyIntegration
+from server.chats.settings import TextsIntegration
 from server.deals.settings import DealsIntegration
 from server.leads.settings import LeadsIntegration
 from server.tracking.model import BODY_LIMIT, EVENTS_LIMIT, KINDS
@@ -138,17 +141,23 @@ def _schemas() -> dict[str, Any]:
             },
         }),
         "Deal": _deal(contact),
-        "LeadsIntegration": LeadsIntegration.model_json_schema(ref_template="#/components/schemas/{model}"),
-        **LeadsIntegration.model_json_schema(ref_template="#/components/schemas/{model}").get("$defs", {}),
-        "DealsIntegration": _without_defs(DealsIntegration.model_json_schema(ref_template="#/components/schemas/{model}")),
-        **DealsIntegration.model_json_schema(ref_template="#/components/schemas/{model}")["$defs"],
-        "SwitchedOff": SwitchedOff.model_json_schema(),
+        **_models(LeadsIntegration, DealsIntegration, TelephonyIntegration, TextsIntegration, NewNetwork),
+        "Network": _object({
+            "id": _TEXT, "name": _TEXT, "wanted": {"type": "boolean", "description": "telephony is to be on in YCLIENTS"},
+            "state": {"enum": ["new", "on", "off", "refused"]}, "note": _TEXT,
+        }),
         "Batch": _batch(),
     }  # fmt: skip
 
 
-def _without_defs(schema: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in schema.items() if name != "$defs"}
+def _models(*models: type[BaseModel]) -> dict[str, Any]:
+    """The schemas of settings, each part under its own name."""
+    schemas: dict[str, Any] = {}
+    for model in models:
+        schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
+        schemas.update(schema.pop("$defs", {}))
+        schemas[model.__name__] = schema
+    return schemas
 
 
 def _deal(contact: dict[str, Any]) -> dict[str, Any]:
@@ -298,7 +307,7 @@ def _integration(summary: str, model: str) -> dict[str, Any]:
             "requestBody": {"required": True, "content": {"application/json": {"schema": _ref(model)}}},
             "responses": {
                 "200": _json("kept", _ref(model)),
-                **_problems(401, 413, 422, *((409,) if model == "SwitchedOff" else ())),
+                **_problems(401, 413, 422),
             },
         },
     }
@@ -367,10 +376,18 @@ def openapi() -> dict[str, Any]:
             "Settings of «Yclients передача заявок c Онлайн-виджета»", "LeadsIntegration"
         ),
         f"{api}/integrations/deals": _integration("Settings of «Yclients передача сделок»", "DealsIntegration"),
-        **{
-            f"{api}/integrations/{name}": _integration(f"Settings of {name}: off in this version", "SwitchedOff")
-            for name in ("telephony", "texts")
+        f"{api}/integrations/telephony": _integration("Settings of «Подключение телефонии»", "TelephonyIntegration"),
+        f"{api}/integrations/telephony/networks": {
+            **_get("Networks of YCLIENTS whose User token is kept", _list("Network")),
+            "post": {
+                "summary": "Keep a network's User token, sealed; the same token again is the same network",
+                "requestBody": {"required": True, "content": {"application/json": {"schema": _ref("NewNetwork")}}},
+                "responses": {"201": _json("kept", _ref("Network")), **_problems(401, 413, 422)},
+            },
         },
+        f"{api}/integrations/texts": _integration(
+            "Settings of «Подключение текстовых коммуникаций»", "TextsIntegration"
+        ),
         f"{api}/deals": _get(
             "Journal «Сделки»: each booking's deal, and what became of it on its way to UIS", _list("Deal"),
             parameters=[

@@ -2,35 +2,44 @@
 
 from __future__ import annotations
 
+from typing import Any, TypeVar
+from uuid import UUID
+
 from aiohttp import web
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from server.accounts import store as accounts
 from server.accounts.lookup import Known
 from server.api.authorized import authorized
+from server.calls import networks
+from server.calls.settings import TelephonyIntegration
+from server.chats.settings import TextsIntegration
 from server.deals.settings import DealsIntegration
 from server.delivery import relay
 from server.delivery.outbox import JOBS_TOPIC
-from server.keys import BUS, POOL
+from server.keys import BUS, POOL, VAULT
 from server.leads.settings import LeadsIntegration
 from server.platform.clock import utc_now
+from server.platform.postgres import Conn, Row
 from server.platform.web import Problem
 
 routes = web.RouteTableDef()
+Model = TypeVar("Model", bound=BaseModel)
 
 
-class SwitchedOff(BaseModel):
-    """Settings of an integration this version does not have yet; it can only be off."""
+class NewNetwork(BaseModel):
+    """A network's User token; kept sealed, never told again."""
 
     model_config = ConfigDict(extra="forbid")
-    enabled: bool = False
+    name: str = Field(min_length=1, max_length=100)
+    token: str = Field(pattern=r"^[0-9A-Za-z_.:-]{8,200}$")
 
 
 INTEGRATIONS: dict[str, type[BaseModel]] = {
     "leads": LeadsIntegration,
     "deals": DealsIntegration,
-    "telephony": SwitchedOff,
-    "texts": SwitchedOff,
+    "telephony": TelephonyIntegration,
+    "texts": TextsIntegration,
 }
 #: What of an integration is on its way to UIS.
 DELIVERED: dict[str, relay.Kind] = {"leads": "lead", "deals": "deal"}
@@ -49,15 +58,13 @@ async def show_integration(request: web.Request, known: Known) -> web.Response:
 @authorized
 async def save_integration(request: web.Request, known: Known) -> web.Response:
     name, account_id, now = request.match_info["name"], known.account.account_id, utc_now()
-    try:
-        wanted = INTEGRATIONS[name].model_validate_json(await request.read())
-    except ValidationError as error:
-        errors = [{"field": ".".join(map(str, item["loc"])), "message": item["msg"]} for item in error.errors()]
-        raise Problem(422, "bad_settings", "Some settings cannot be used.", errors=errors) from None
-    if isinstance(wanted, SwitchedOff) and wanted.enabled:
-        raise Problem(409, "not_available", f"The integration «{name}» is not part of this version.")
+    wanted = await _read(request, INTEGRATIONS[name])
     async with request.app[POOL].acquire() as conn, conn.transaction():
-        await accounts.save_integration(conn, account_id, name, wanted.model_dump(mode="json"), now=now)
+        if isinstance(wanted, TelephonyIntegration):
+            await _known_networks(conn, account_id, wanted)
+            await networks.keep_settings(conn, account_id, wanted, now=now)
+        else:
+            await accounts.save_integration(conn, account_id, name, wanted.model_dump(mode="json"), now=now)
         if isinstance(wanted, (LeadsIntegration, DealsIntegration)):
             kind = DELIVERED[name]
             await (
@@ -67,3 +74,55 @@ async def save_integration(request: web.Request, known: Known) -> web.Response:
             )
     await request.app[BUS].publish(JOBS_TOPIC)
     return web.json_response(wanted.model_dump(mode="json"))
+
+
+async def _read(request: web.Request, model: type[Model]) -> Model:
+    try:
+        return model.model_validate_json(await request.read())
+    except ValidationError as error:
+        errors = [{"field": ".".join(map(str, item["loc"])), "message": item["msg"]} for item in error.errors()]
+        raise Problem(422, "bad_settings", "Some settings cannot be used.", errors=errors) from None
+
+
+# --- networks of telephony
+
+
+async def _known_networks(conn: Conn, account_id: UUID, wanted: TelephonyIntegration) -> None:
+    known = {row["network_id"] for row in await networks.rows(conn, account_id)}
+    errors = [
+        {
+            "field": f"networks.{place}.network_id",
+            "message": "there are no credentials of this network; POST them first",
+        }
+        for place, one in enumerate(wanted.networks)
+        if one.network_id not in known
+    ]
+    if errors:
+        raise Problem(422, "bad_settings", "Some settings cannot be used.", errors=errors)
+
+
+@routes.get("/api/v1/integrations/telephony/networks")
+@authorized
+async def list_networks(request: web.Request, known: Known) -> web.Response:
+    async with request.app[POOL].acquire() as conn:
+        rows = await networks.rows(conn, known.account.account_id)
+    return web.json_response({"data": [_network_json(row) for row in rows], "next_cursor": None})
+
+
+@routes.post("/api/v1/integrations/telephony/networks")
+@authorized
+async def add_network(request: web.Request, known: Known) -> web.Response:
+    account_id, told = known.account.account_id, await _read(request, NewNetwork)
+    async with request.app[POOL].acquire() as conn, conn.transaction():
+        network_id = await networks.add(
+            conn, request.app[VAULT], account_id, name=told.name, token=told.token, now=utc_now()
+        )
+        row = next(row for row in await networks.rows(conn, account_id) if row["network_id"] == network_id)
+    return web.json_response(_network_json(row), status=201)
+
+
+def _network_json(row: Row) -> dict[str, Any]:
+    return {
+        "id": str(row["network_id"]), "name": row["name"], "wanted": row["wanted"], "state": row["state"],
+        "note": row["state_note"],
+    }  # fmt: skip

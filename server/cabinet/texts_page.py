@@ -130,6 +130,6 @@ def _told_chats(form: Form) -> dict[str, Any]:
 def _refusal(error: ValidationError, locale: str) -> str:
     """One sentence for the first thing that is wrong."""
     place, said, _ = choosing.first_fault(error)
-    if "twice" in said:
-        return words.text("tx_twice", locale)
-    return words.text("tel_bad_template" if "card" in place else "tel_bad", locale)
+    if "card" in place:
+        return words.text("tel_bad_template", locale)
+    return words.text("tx_twice" if "stands twice" in said else "tel_bad", locale)

@@ -739,15 +739,49 @@ async def test_settings_larger_than_a_body_may_be_are_a_413(salon: Salon) -> Non
     await problem(salon.http, "PUT", "/api/v1/integrations/leads", 413, salon.token, data=body)
 
 
-async def test_integrations_of_a_later_version_can_only_be_off(salon: Salon) -> None:
-    for name in ("telephony", "texts"):
-        path = f"/api/v1/integrations/{name}"
-        assert await salon.get(f"/integrations/{name}") == {"enabled": False}
-        refused = await problem(salon.http, "PUT", path, 409, salon.token, json={"enabled": True})
-        assert refused["code"] == "not_available"
-        assert await salon.get(f"/integrations/{name}") == {"enabled": False}
-        async with salon.http.put(path, json={"enabled": False}, headers=salon.token) as answer:
-            assert (answer.status, await answer.json()) == (200, {"enabled": False})
+async def test_settings_of_texts_are_kept_as_they_were_put(salon: Salon) -> None:
+    assert (await salon.get("/integrations/texts"))["enabled"] is False
+    wanted = {
+        "enabled": True,
+        "chats": {"enabled": True, "default_company_id": 4564, "create_on": "tag", "tags": [{"name": "VIP"}]},
+    }
+    async with salon.http.put("/api/v1/integrations/texts", json=wanted, headers=salon.token) as answer:
+        kept = await answer.json()
+    assert kept == await salon.get("/integrations/texts")
+    assert (kept["chats"]["create_on"], kept["chats"]["tags"]) == ("tag", [{"id": None, "name": "VIP"}])
+    refused = await problem(
+        salon.http, "PUT", "/api/v1/integrations/texts", 422, salon.token, json={"chats": {"create_on": "never"}}
+    )
+    assert refused["errors"][0]["field"] == "chats.create_on"
+
+
+async def test_a_network_is_kept_sealed_and_telephony_is_set_for_it(salon: Salon) -> None:
+    token = "0f9c1b2a-canary-token"
+    path = "/api/v1/integrations/telephony/networks"
+    async with salon.http.post(path, json={"name": "Сеть", "token": token}, headers=salon.token) as answer:
+        assert answer.status == 201
+        network = await answer.json()
+    assert (network["name"], network["state"], network["wanted"]) == ("Сеть", "new", False)
+    async with salon.http.post(path, json={"name": "Другое имя", "token": token}, headers=salon.token) as answer:
+        assert (await answer.json())["id"] == network["id"]
+    wanted = {
+        "enabled": True,
+        "networks": [{"network_id": network["id"], "numbers": [{"number": "+7 (495) 000-00-01", "company_id": 4564}]}],
+    }
+    async with salon.http.put("/api/v1/integrations/telephony", json=wanted, headers=salon.token) as answer:
+        kept = await answer.json()
+    assert kept == await salon.get("/integrations/telephony")
+    assert kept["networks"][0]["numbers"] == [{"number": "74950000001", "company_id": 4564}]
+    (shown,) = (await salon.get("/integrations/telephony/networks"))["data"]
+    assert (shown["name"], shown["wanted"]) == ("Другое имя", True)
+    assert token not in str(shown) + str(kept)
+    await problem(salon.http, "POST", path, 422, salon.token, json={"name": "Сеть", "token": "short"})
+
+
+async def test_telephony_is_set_only_for_networks_of_ones_own(salon: Salon) -> None:
+    wanted = {"networks": [{"network_id": str(UUID(int=7)), "default_company_id": 4564}]}
+    refused = await problem(salon.http, "PUT", "/api/v1/integrations/telephony", 422, salon.token, json=wanted)
+    assert refused["errors"][0]["field"] == "networks.0.network_id"
 
 
 # --- quarantine

@@ -50,7 +50,12 @@ def test_a_number_of_no_table_goes_to_the_default_branch_or_nowhere() -> None:
 
 
 def test_a_network_that_is_off_has_no_calls() -> None:
-    off = {"network_id": NORTH, "enabled": False, "numbers": [{"number": "74950000001", "company_id": 1}], "default_company_id": 1}
+    off = {
+        "network_id": NORTH,
+        "enabled": False,
+        "numbers": [{"number": "74950000001", "company_id": 1}],
+        "default_company_id": 1,
+    }
     assert read_settings({"networks": [off]}).network_of("74950000001") is None
 
 

@@ -15,11 +15,26 @@ from jinja2 import nodes
 
 from server.bookings.flow import SHOWN
 from server.bookings.model import RANK, BookingStatus
-from server.cabinet import access, deals_page, install, intake, integrations, shown, words, yclients_page
+from server.cabinet import (
+    access,
+    deals_page,
+    install,
+    intake,
+    integrations,
+    shown,
+    telephony_page,
+    texts_page,
+    words,
+    yclients_page,
+)
+from server.calls.numbers import Verdict
+from server.calls.settings import CallType
+from server.chats.settings import ClientOn
 from server.matching import words as engine
 from server.matching.model import Method
 from server.tracking.model import KINDS
 from server.tracking.sources import rules
+from server.uis.notification_bodies import notification_bodies
 from server.yclients.records import Origin
 
 TEMPLATES = Path(__file__).parents[3] / "templates" / "cabinet"
@@ -41,6 +56,11 @@ MADE: dict[str, set[str]] = {
         "direct",
     },
     "consent_": {"granted", "required"},
+    "cn_": set(get_args(Verdict)),
+    "ct_": set(get_args(CallType)) | {"internal"},
+    "on_": set(get_args(ClientOn)),
+    "opt_": {option for one in notification_bodies(b"") for group in one.options for option in group},
+    "nt_for_": {use for one in notification_bodies(b"") for use in one.uses},
     "d_": {"mobile", "tablet", "desktop", "unknown"},
     "door_": {"yclients", "uis", "collector"},
     "at_": {"delivered", "retry", "uncertain", "refused", "held"},
@@ -77,6 +97,8 @@ REASONS = {
     "too_large",
     "not_a_batch",
     "bad_event",
+    "no_object",
+    "wrong_secret",
 }
 
 
@@ -175,6 +197,12 @@ def test_a_text_gets_all_the_facts_it_asks_for() -> None:
         *deals_page.DONE,
         *(f"deals_bad{part}" for part in ("", "_title", "_funnel", "_fields")),
         *yclients_page.DONE,
+        *telephony_page.DONE,
+        *texts_page.DONE,
+        *(f"tel_{code}" for code in ("bad_token", "bad_number", "twice", "bad_template", "bad_grace", "bad", "lacks")),
+        "tel_no_network",
+        "tx_twice",
+        "tx_lacks",
         *(f"yc_{code}" for code in ("nothing", "wrong", "partner", "away")),
         "bad_months",
         "backfill_running",
