@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from e2e.stand.uis import deals, loading, shapes
+from e2e.stand.uis import deals, loading, reports, shapes
 from e2e.stand.uis.query import answer
 from e2e.stand.uis.shapes import COMMON, DATES, GET, NAMED, NUMBER_R, TEXT_R, TYPED, Par
 from e2e.stand.uis.state import Refused, Uis, days
@@ -33,17 +33,22 @@ def _rows(name: str, rows: Callable[[Uis], list[dict[str, Any]]]) -> Handler:
     return handler
 
 
-def _report(name: str, rows: Callable[[Uis], list[dict[str, Any]]]) -> Handler:
+def _report(name: str, rows: Callable[[Uis, dict[str, Any]], list[dict[str, Any]]], time: str = "date_time") -> Handler:
     def handler(uis: Uis, params: dict[str, Any]) -> dict[str, Any]:
         since, till = params["date_from"], params["date_till"]
         if till < since:
             raise Refused("invalid_parameter_value", field="date_till", value=till)
         if uis.moment(till) - uis.moment(since) > days(92):
             raise Refused("date_interval_limit_reached", field="date_till")
-        data, total = answer(name, [row for row in rows(uis) if since <= row["date_time"] <= till], params)
+        data, total = answer(name, [row for row in rows(uis, params) if since <= row[time] <= till], params)
         return {"data": data, "metadata": {"total_items": total}}
 
     return handler
+
+
+def _messages(uis: Uis, params: dict[str, Any]) -> dict[str, Any]:
+    data, total = answer("get.chat_messages_report", reports.messages(uis, params), params)
+    return {"data": data, "metadata": {"total_items": total}}
 
 
 def _account(uis: Uis, _: dict[str, Any]) -> dict[str, Any]:
@@ -87,7 +92,7 @@ def _change_field(owner: str, *, delete: bool) -> Handler:
     return handler
 
 
-def _visible_messages(uis: Uis) -> list[dict[str, Any]]:
+def _visible_messages(uis: Uis, _: dict[str, Any]) -> list[dict[str, Any]]:
     return [row for row in uis.messages.values() if row["_shown_from"] <= uis.clock()]
 
 
@@ -105,6 +110,12 @@ def _list(name: str, rows: Callable[[Uis], list[dict[str, Any]]], components: tu
     return {name: Method(GET, _rows(name, rows), components)}
 
 
+_CALLS = ("va", "callapi", "call_tracking", "sip", "lead", "consultant", "sitephone")
+_CHATS = ("consultant", "upload_chats")
+_TALK = Par("string", required=True, choices=("chat", "call", "goal", "offline_message"))
+_TAGGED = {
+    "communication_id": shapes.NUMBER, "communication_ext_id": shapes.TEXT, "communication_type": _TALK, "tag_id": NUMBER_R,
+}  # fmt: skip
 _STAGE_OF = {"sales_funnel_ext_id": TEXT_R, "ext_id": TEXT_R}
 _REPORT = {**GET, **DATES}
 METHODS: dict[str, Method] = {
@@ -126,7 +137,34 @@ METHODS: dict[str, Method] = {
         ("upload_sessions",),
     ),
     "get.visitor_sessions_report": Method(
-        _REPORT, _report("get.visitor_sessions_report", loading.session_rows), _SITES
+        _REPORT, _report("get.visitor_sessions_report", lambda uis, _: loading.session_rows(uis)), _SITES
+    ),
+    "get.calls_report": Method(
+        {**_REPORT, "include_ongoing_calls": shapes.FLAG}, _report("get.calls_report", reports.calls, "start_time"), _CALLS
+    ),
+    "get.call_legs_report": Method(_REPORT, _report("get.call_legs_report", reports.legs, "start_time"), _CALLS),
+    "get.chats_report": Method(_REPORT, _report("get.chats_report", reports.chats), _CHATS),
+    "get.chat_messages_report": Method(
+        {
+            **GET, "date_from": shapes.TIME, "date_till": shapes.TIME, "chat_id": shapes.NUMBER,
+            "chat_ids": Par("array", of="number"),
+        },
+        _messages, _CHATS,
+    ),
+    "get.visitors": Method({"ids": Par("array", required=True, of="number")}, reports.visitors, bare=True),
+    **_list("get.virtual_numbers", lambda uis: uis.numbers, ()),
+    **_list("get.scenarios", reports.scenarios, ()),
+    **_list("get.employees", reports.employees, ()),
+    **_list("get.chat_channels", reports.channels, _CHATS),
+    "get.tags": Method({**GET, "is_include_rating": shapes.FLAG}, _rows("get.tags", lambda uis: uis.tags)),
+    "create.tags": Method({"name": TEXT_R}, reports.create_tag, bare=True),
+    "set.tag_communications": Method(_TAGGED, reports.mark, bare=True),
+    "unset.tag_communications": Method(_TAGGED, reports.unmark, bare=True),
+    "set.communications_tags": Method(
+        {"items": Par("array", required=True, least=1, of={**_TAGGED, "communication_id": NUMBER_R})}, reports.mark_many, bare=True
+    ),
+    "create.communication_comment": Method(
+        {"communication_id": NUMBER_R, "communication_type": _TALK, "comment": TEXT_R}, reports.comment, bare=True
     ),
     **_fields("offline_message", _LOADER),
     **_fields("deal", _DEALS),

@@ -102,5 +102,6 @@ _OPERATORS: dict[str, Any] = {
     "not_like": lambda has, value: not _like(has, value), "not_ilike": lambda has, value: not _like(has, value, re.I),
     "regexp": lambda has, value: has is not None and bool(re.search(str(value), str(has))),
     "in": lambda has, value: has in value, "not_in": lambda has, value: has not in value,
+    "overlap": lambda has, value: bool(set(has or ()) & set(value)), "not_overlap": lambda has, value: not set(has or ()) & set(value),
     "is_null": lambda has, _: has is None, "is_not_null": lambda has, _: has is not None,
 }  # fmt: skip
