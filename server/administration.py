@@ -197,7 +197,8 @@ async def _look(worker: Worker, account_id: UUID, back: timedelta, *, dry_run: b
 async def _backfill(pool: Pool, worker: Worker, account_id: UUID, back: timedelta, *, dry_run: bool) -> int:
     """Reads past months in, here and now; one begun before (here or in the cabinet) goes on where it was."""
     async with pool.acquire() as conn:
-        branches = tuple(await store.branches(conn, account_id))
+        readable = await store.readable_branches(conn, account_id)
+        branches = backfill.worth_reading(tuple(await store.branches(conn, account_id)), readable)
         since = utc_now() - back
         if dry_run:
             number = await worker.count_created(account_id, since=since)

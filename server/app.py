@@ -24,6 +24,7 @@ from server.keys import (
     AUTHORIZE,
     BUS,
     COLLECTOR,
+    DESCRIBE_BRANCHES,
     DIRECTORY,
     HANDLERS,
     INBOX,
@@ -31,11 +32,14 @@ from server.keys import (
     NOTIFICATION_BODIES,
     POOL,
     PROVE_UIS,
+    READ_EVENT,
+    READ_REDIRECT,
     SCRIPTS,
     SETTINGS,
     SPOOL,
     VAULT,
 )
+from server.marketplace import routes as marketplace_routes
 from server.platform import metrics
 from server.platform import web as edge
 from server.platform.bus import open_bus
@@ -114,6 +118,7 @@ def build(settings: Settings, dsn: str, *, role: Role = "all") -> web.Applicatio
     if role != "worker":
         app.add_routes(tracking_routes.routes)
         app.add_routes(delivery_routes.routes)
+        app.add_routes(marketplace_routes.routes)
         api.setup(app)
         cabinet.setup(app, templates)
     return app
@@ -135,6 +140,8 @@ def _resources(dsn: str, role: Role):  # type: ignore[no-untyped-def]
             worker = Worker(Parts(settings, pool, bus, vault, lookup, spool))
             app[HANDLERS], app[DIRECTORY] = worker.handlers, worker.read_directory
             app[NOTIFICATION_BODIES] = notification_bodies
+            app[READ_REDIRECT], app[READ_EVENT] = worker.asked_by, worker.app_event
+            app[DESCRIBE_BRANCHES] = worker.describe_branches
             app[AUTHORIZE], app[PROVE_UIS] = worker.authorize, worker.prove_uis
             if role != "worker":
                 inbox = app[INBOX] = InboxWriter(pool, spool)

@@ -37,6 +37,8 @@ async def run(settings: Settings) -> int:
             "public_url": settings.public_url or f"http://localhost:{settings.port}",
             "yclients_api_url": f"http://127.0.0.1:{stand_port}",
             "yclients_partner_token": SecretStr("stand"),
+            "yclients_application_id": 777,
+            "yclients_application_token": SecretStr("stand-application"),
             "uis_data_api_url": f"http://127.0.0.1:{stand_port}/uis",
             "allow_private_egress": True,
         }
@@ -44,7 +46,7 @@ async def run(settings: Settings) -> int:
     try:
         async with database(settings, owner="serve") as dsn:
             account = await _seed(settings, dsn, stand_port)
-            stand = await _start_stand(account, stand_port)
+            stand = await _start_stand(account, settings.base_url, stand_port)
             try:
                 app = build(settings, dsn)
                 app.on_startup.append(lambda _: _announce(settings, account, stand_port))
@@ -103,7 +105,7 @@ async def _create(conn: Conn, vault: Any, settings: Settings, stand_port: int) -
     return made.as_json(settings.base_url)
 
 
-async def _start_stand(account: dict[str, Any], port: int) -> Any:
+async def _start_stand(account: dict[str, Any], base_url: str, port: int) -> Any:
     """The stand is the outside world; the demo alone may start it."""
     import sys
 
@@ -117,7 +119,8 @@ async def _start_stand(account: dict[str, Any], port: int) -> Any:
     config = StandConfig(
         domain=f"yclients.localhost:{port}", salon_host=f"salon.localhost:{port}",
         own_form_host=f"zapis.salon.localhost:{port}", site_script_url=account["site"]["script_url"],
-        form_script_url=account["form"]["script_url"],
+        form_script_url=account["form"]["script_url"], app_connect_url=f"{base_url}/marketplace/connect",
+        app_hook_url=f"{base_url}/hooks/yclients-app",
     )  # fmt: skip
     stand = Stand(config)
     for company_id, _ in COMPANIES:

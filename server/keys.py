@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from server.delivery.inbox import Handle, InboxWriter
     from server.delivery.spool import Spool
     from server.leads.directory import ProveUis, ReadDirectory
+    from server.marketplace.model import DescribeBranches, ReadEvent, ReadRedirect
     from server.platform.bus import Bus
     from server.platform.postgres import Pool
     from server.platform.vault import Vault
@@ -38,6 +39,9 @@ AUTHORIZE: web.AppKey[Authorize] = web.AppKey("authorize")
 PROVE_UIS: web.AppKey[ProveUis] = web.AppKey("prove_uis")
 DIRECTORY: web.AppKey[ReadDirectory] = web.AppKey("directory")
 NOTIFICATION_BODIES: web.AppKey[Callable[[bytes], tuple[NotificationBody, ...]]] = web.AppKey("notification_bodies")
+READ_REDIRECT: web.AppKey[ReadRedirect] = web.AppKey("read_redirect")
+DESCRIBE_BRANCHES: web.AppKey[DescribeBranches] = web.AppKey("describe_branches")
+READ_EVENT: web.AppKey[ReadEvent] = web.AppKey("read_event")
 COLLECTOR: web.AppKey[Collector] = web.AppKey("collector")
 SCRIPTS: web.AppKey[ScriptRenderer] = web.AppKey("scripts")
 ADDRESS: web.AppKey[ClientAddress] = web.AppKey("address")

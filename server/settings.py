@@ -44,6 +44,16 @@ class Settings(BaseSettings):
     yclients_partner_token: SecretStr = Field(
         SecretStr(""), description="Partner token of the YCLIENTS developer cabinet"
     )
+    yclients_marketplace_url: str = Field(
+        "", description="Host of the marketplace's partner routes; empty: the REST host"
+    )
+    yclients_application_id: int = Field(
+        0, ge=0, description="Our application in the YCLIENTS marketplace; 0: there is none"
+    )
+    yclients_application_token: SecretStr = Field(
+        SecretStr(""),
+        description="Token of the application's system user: reads branches that joined by the marketplace",
+    )
     uis_data_api_url: str = Field("https://dataapi.uiscom.ru/v2.0", description="UIS Data API")
     uis_call_api_url: str = Field("https://callapi.uiscom.ru/v4.0", description="UIS Call API")
     uis_chat_api_url: str = Field("https://chatapi.uiscom.ru/v1.0", description="UIS Chat API")
@@ -85,7 +95,7 @@ class Settings(BaseSettings):
             return tuple(part.strip() for part in value.split(",") if part.strip())
         return value
 
-    @field_validator("public_url", "yclients_api_url", mode="after")
+    @field_validator("public_url", "yclients_api_url", "yclients_marketplace_url", mode="after")
     @classmethod
     def _no_trailing_slash(cls, value: str) -> str:
         return value.rstrip("/")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -15,6 +15,7 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from server import vendors
+from server.accounts import flow as accounts
 from server.accounts.authorize import CodeWanted, Entered
 from server.accounts.lookup import Lookup
 from server.accounts.store import account_of_hook
@@ -37,6 +38,9 @@ from server.feed.flow import FEED_TOPIC
 from server.leads import flow as leads
 from server.leads import sending as lead_sending
 from server.leads.directory import Directory
+from server.marketplace import flow as marketplace
+from server.marketplace.model import AppEvent, Asked
+from server.marketplace.store import account_of_company, uninstalled
 from server.matching import flow as matching
 from server.platform.budget import Priority
 from server.platform.bus import Bus, Subscription
@@ -58,7 +62,7 @@ TEXTS_TOPIC = "texts"
 NOT_CONNECTED = "the account is not connected; run `yclick account connect yclients ACCOUNT`"
 _LOOK_EVERY_S = 0.5
 #: How many jobs of a family run at once. Decisions ask the database alone; the others wait for a vendor most of the time.
-_PLACES = {"decisions": 8, "reads": 4, "deliveries": 6}
+_PLACES = {"decisions": 8, "reads": 4, "deliveries": 6, "marketplace": 2}
 _ALIVE_LOCK = 0x79636C6976650  # "yclive": held by every living worker
 
 
@@ -82,7 +86,9 @@ class Worker:
         self._tasks: list[asyncio.Task[None]] = []
         self._may_claim = asyncio.Event()
         self._vendors = vendors.Vendors(parts.settings, parts.vault, parts.pool)
-        self.handlers: dict[str, Handle] = {"yclients": self._take_yclients, "uis": self._take_uis}
+        self.handlers: dict[str, Handle] = {
+            "yclients": self._take_yclients, "uis": self._take_uis, marketplace.DOOR: self._take_app_event,
+        }  # fmt: skip
         #: Which notification of UIS is acted on, and by whom.
         self.notifications = uis_notifications.table(uis_texts.HANDLERS)
         # Families apart, so that nobody's match ever waits for a vendor's answer to somebody else.
@@ -93,6 +99,7 @@ class Worker:
                 tracking.SESSION_JOB: self._session_known,
             },
             "reads": {bookings.READ_JOB: self._read_booking, texts.READ_JOB: self._read_texts},
+            "marketplace": {marketplace.LINK_JOB: self._look_at_link},
             "deliveries": {
                 relay.JOBS["lead"]: self._deliver_leads,
                 relay.JOBS["deal"]: self._deliver_deals,
@@ -211,7 +218,7 @@ class Worker:
         return 0
 
     async def _drain_spool(self) -> int:
-        moved = await inbox.drain_spool(self._parts.pool, self._parts.spool, account_of_hook)
+        moved = await inbox.drain_spool(self._parts.pool, self._parts.spool, _account_of_spooled)
         if moved:
             await self._parts.bus.publish(INBOX_TOPIC)
         return 0
@@ -237,6 +244,18 @@ class Worker:
         """`leads.directory.ReadDirectory`."""
         return await self._vendors.directory(self._parts.pool, account_id, fresh=fresh)
 
+    def asked_by(self, query: Iterable[tuple[str, str]]) -> Asked:
+        """`marketplace.model.ReadRedirect`."""
+        return self._vendors.asked_by(query)
+
+    async def describe_branches(self, account_id: UUID, company_ids: Sequence[int]) -> Mapping[int, str]:
+        """`marketplace.model.DescribeBranches`."""
+        return await marketplace.titles(self._vendors.app_desk(account_id), company_ids)
+
+    def app_event(self, body: bytes) -> AppEvent | None:
+        """`marketplace.model.ReadEvent`."""
+        return self._vendors.app_event(body)
+
     # --- handlers of the inbox
 
     async def _take_yclients(self, conn: Conn, letter: inbox.Letter) -> inbox.Outcome:
@@ -245,9 +264,14 @@ class Worker:
             return inbox.Outcome("quarantined", (inbox.Rejected("no_account"),))
         desk = bookings.Desk(
             known.account, {branch.company_id: branch for branch in known.branches}, vendors.YCLIENTS,
-            known.yclients_connected,
+            known.readable,
         )  # fmt: skip
         return await bookings.take_letter(conn, letter, desk, now=utc_now())
+
+    async def _take_app_event(self, conn: Conn, letter: inbox.Letter) -> inbox.Outcome:
+        outcome = await marketplace.take_letter(conn, letter, now=utc_now())
+        self._parts.lookup.forget()
+        return outcome
 
     async def _take_uis(self, conn: Conn, letter: inbox.Letter) -> inbox.Outcome:
         known = await self._parts.lookup.known(letter.account_id, conn)
@@ -303,7 +327,10 @@ class Worker:
             again = utc_now() + timedelta(minutes=5)
             await catching_up.put_off(self._parts.pool, job, next_at=again, error=NOT_CONNECTED)
             return 0
-        await backfill.step(self._parts.pool, source, self._vendors.taker(known), known.branches, job, now=utc_now())
+        async with self._parts.pool.acquire() as conn:
+            gone = await uninstalled(conn, job.account_id) - set(known.readable)
+        branches = tuple(branch for branch in known.branches if branch.company_id not in gone)
+        await backfill.step(self._parts.pool, source, self._vendors.taker(known), branches, job, now=utc_now())
         await self._parts.bus.publish(JOBS_TOPIC)
         return 1
 
@@ -314,7 +341,7 @@ class Worker:
         if known is None or source is None:
             raise Unauthorized(NOT_CONNECTED)
         counts = []
-        for branch in known.branches:
+        for branch in backfill.worth_reading(known.branches, known.readable):
             zone = ZoneInfo(branch.timezone)
             first, last = since.astimezone(zone).date(), utc_now().astimezone(zone).date()
             counts.append(await source.count_created(branch, first, last))
@@ -327,7 +354,7 @@ class Worker:
         if known is None or source is None:
             raise Unauthorized(NOT_CONNECTED)
         take = self._vendors.taker(known)
-        for branch in known.branches:
+        for branch in backfill.worth_reading(known.branches, known.readable):
             number, last = 1, False
             while not last:
                 page = await source.changed(branch, utc_now() - back, number)
@@ -372,6 +399,8 @@ class Worker:
     async def _deliver_leads(self, job: outbox.Job) -> None:
         """Sends a group of what is due for the account, and comes back while there is more."""
         now, desk = utc_now(), await self._vendors.lead_desk(self._parts.pool, job.account_id)
+        async with self._parts.pool.acquire() as conn:
+            await marketplace.hold_frozen(conn, job.account_id, "lead", now=now)
         due = await lead_sending.deliver(
             self._parts.pool, desk, job.account_id, self._parts.settings.retry_schedule_s, now=now
         )
@@ -385,6 +414,8 @@ class Worker:
     async def _deliver_deals(self, job: outbox.Job) -> None:
         """As leads; a deal never waits for them, it is linked when its lead has arrived."""
         now, desk = utc_now(), await self._vendors.deal_desk(self._parts.pool, job.account_id)
+        async with self._parts.pool.acquire() as conn:
+            await marketplace.hold_frozen(conn, job.account_id, "deal", now=now)
         due = await deals.deliver(
             self._parts.pool, desk, job.account_id, vendors.RECORDS, self._parts.settings.retry_schedule_s, now=now
         )  # fmt: skip
@@ -429,11 +460,31 @@ class Worker:
             raise outbox.Later(utc_now() + timedelta(seconds=limited.retry_after_s), str(limited)) from None
         await self._parts.bus.publish(JOBS_TOPIC)
 
+    async def _look_at_link(self, job: outbox.Job) -> None:
+        """How a branch of the marketplace's application stands, again and again for as long as it has it."""
+        async with self._parts.pool.acquire() as conn:
+            hooks = await accounts.hook_urls(conn, self._parts.vault, job.account_id, self._parts.settings.base_url)
+        again = await marketplace.work(
+            self._parts.pool, self._vendors.app_desk(job.account_id), job.account_id, int(job.key),
+            hooks.get("yclients", ""), now=utc_now(),
+        )  # fmt: skip
+        self._parts.lookup.forget()
+        await self._parts.bus.publish(JOBS_TOPIC)
+        if again is not None:
+            raise outbox.Later(again)
+
     async def _surroundings(self, conn: Conn, account_id: UUID) -> tracking.Surroundings | None:
         known = await self._parts.lookup.known(account_id, conn)
         if known is None:
             return None
         return tracking.Surroundings(known.account, known.sites, known.branches, _normal_phone)
+
+
+async def _account_of_spooled(conn: Conn, token_hash: bytes, vendor: str, received_at: datetime) -> UUID | None:
+    """Whose a spooled body is: an event of the application names its branch, a webhook its token."""
+    if vendor == marketplace.DOOR:
+        return await account_of_company(conn, int.from_bytes(token_hash))
+    return await account_of_hook(conn, token_hash, vendor, received_at)
 
 
 def _normal_phone(raw: str, region: str) -> str | None:

@@ -260,6 +260,13 @@ async def book_activity(request: web.Request) -> web.Response:
     return web.json_response({"id": record["id"], "hash": stand.hashes[record["id"]]}, status=201)
 
 
+@routes.get(API + "/company/{c}")
+@routes.get(API + "/company/{c}/")
+async def company(request: web.Request) -> web.Response:
+    item = company_of(request)
+    return answer(request, {"id": item.id, "title": item.title, "timezone_name": item.timezone, "active": 1})
+
+
 @routes.get(API + "/companies")
 async def companies(request: web.Request) -> web.Response:
     needs_user(request)

@@ -33,6 +33,11 @@ class StandConfig:
     scheme: str = "http"
     site_script_url: str = ""
     form_script_url: str = ""
+    # our application in the marketplace, as its card in the developer's cabinet says
+    partner_token: str = "stand"
+    application_id: int = 777
+    app_connect_url: str = ""  # where «Подключить» leads
+    app_hook_url: str = ""  # where uninstall and freeze are told
 
 
 @dataclass
@@ -78,6 +83,12 @@ class Switches:
     voip_invalid: int = 422  # a command that lacks something: 202, 400, 422
     voip_call_twice: str = "insert"  # the same call_id again: insert, upsert, ignore
     voip_match: str = "exact"  # how numbers are compared with the routing: exact, digits
+    # the marketplace
+    app_ids: str = "indexed"  # how several branches are named: indexed (salon_ids[0]=…), csv (salon_ids=…)
+    app_user_data: bool = True  # the application is passed who connects it
+    app_sign: str = "decoded"  # what is signed: decoded (the JSON), base64 (as the vendor's text says)
+    app_callback: str = ""  # a fault: html, html_done (an HTML page, and installed all the same), 400, 403, 500, hang
+    app_status: str = ""  # a fault of the status: html, 500, 401
 
 
 @dataclass
@@ -150,6 +161,8 @@ class Stand:
         self.hooks: dict[int, list[str]] = getattr(self, "hooks", {})
         self.deliveries: list[dict[str, Any]] = []
         self.calls: list[tuple[float, str]] = []
+        self.installations: dict[int, dict[str, Any]] = {}
+        self.app_calls: list[tuple[str, int]] = []
         self._next = 1_900_000_000 + secrets.randbelow(40_000_000)
         self._next_client = 100_000_000 + secrets.randbelow(400_000_000)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Generic, TypeVar
@@ -85,7 +85,8 @@ class Known:
     account: Account
     sites: tuple[Site, ...]
     branches: tuple[Branch, ...]
-    yclients_connected: bool
+    yclients_connected: bool  # by a login of its own, or by the application in at least one branch
+    readable: Mapping[int, str]  # company ids of branches that can be read by API: `app` or `login`
 
     @property
     def zone(self) -> ZoneInfo:
@@ -163,11 +164,13 @@ class Lookup:
         if account is None:
             return None
         connection = await store.connection_row(conn, account_id, "yclients")
+        readable = await store.readable_branches(conn, account_id)
         return Known(
             account,
             tuple(await store.sites(conn, account_id)),
             tuple(await store.branches(conn, account_id)),
-            connection is not None and connection["state"] == "active",
+            bool(readable) or (connection is not None and connection["state"] == "active"),
+            readable,
         )
 
     def forget(self) -> None:

@@ -136,6 +136,12 @@ async def branches(conn: Conn, account_id: AccountId) -> list[Branch]:
     return [Branch(*row.values()) for row in rows]
 
 
+async def readable_branches(conn: Conn, account_id: AccountId) -> dict[int, str]:
+    """Company ids of the branches that can be read by API, and by what: `app` or `login`."""
+    rows = await conn.fetch("select company_id, via from readable_branch where account_id = $1", account_id)
+    return {row["company_id"]: row["via"] for row in rows}
+
+
 async def branch_of_company(conn: Conn, account_id: AccountId, company_id: int) -> Branch | None:
     row = await conn.fetchrow(
         "select account_id, branch_id, company_id, title, timezone from branch"
@@ -360,6 +366,9 @@ async def connection_row(conn: Conn, account_id: AccountId, vendor: str) -> Row 
 async def why_held(conn: Conn, account_id: AccountId, vendor: str) -> tuple[str, str]:
     """Why nothing may be sent over a connection: a code and its sentence; both empty while it works."""
     row = await connection_row(conn, account_id, vendor)
+    # Branches that joined by the marketplace need no login of the account.
+    if (row is None or row["state"] != "active") and vendor == "yclients" and await readable_branches(conn, account_id):
+        return "", ""
     if row is None:
         return "not_connected", ""
     return ("", "") if row["state"] == "active" else ("connection_refused", row["state_note"])

@@ -452,6 +452,29 @@ def openapi() -> dict[str, Any]:
                 "responses": {"200": {"description": "the raw body is durable"}, **_problems(404, 503)},
             }
         },
+        "/hooks/yclients-app": {
+            "post": {
+                "summary": "Lifecycle of the marketplace application in a branch; its token is compared and not kept",
+                "security": [],
+                "requestBody": {
+                    "required": True,
+                    "content": {
+                        "application/json": {
+                            "schema": {
+                                "type": "object",
+                                "required": ["salon_id", "event", "partner_token"],
+                                "properties": {
+                                    "salon_id": {"type": "integer"}, "application_id": {"type": "integer"},
+                                    "event": {"type": "string", "description": "uninstall, freeze; another is kept and nothing acts on it"},
+                                    "partner_token": {"type": "string"},
+                                },
+                            }
+                        }
+                    },
+                },
+                "responses": {"200": {"description": "the event is durable"}, **_problems(404, 503)},
+            }
+        },
     }  # fmt: skip
     return {
         "openapi": "3.1.0",

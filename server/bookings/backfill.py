@@ -8,7 +8,7 @@ memory holds one page. What is read is settled at the start: a branch or a zone 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from uuid import UUID
@@ -64,6 +64,11 @@ async def start(conn: Conn, account_id: UUID, branches: tuple[Branch, ...], *, s
     if not await store.insert_backfill(conn, account_id, backfill_id, since=since, until=now, parts=parts, now=now):
         raise AlreadyRunning
     return backfill_id
+
+
+def worth_reading(branches: tuple[Branch, ...], readable: Collection[int]) -> tuple[Branch, ...]:
+    """The branches that can be read by API; all of them while there is none, for then the account is to be connected."""
+    return tuple(branch for branch in branches if branch.company_id in readable) or branches
 
 
 def _kept(parts: list[Slice]) -> list[list[str]]:

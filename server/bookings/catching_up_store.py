@@ -33,19 +33,18 @@ class Due:
 
 
 async def claim_due(pool: Pool, *, now: datetime, lease_until: datetime, period_s: float) -> Due | None:
-    """A branch of a connected account that is due and held by nobody; it is now held until `lease_until`."""
+    """A branch that can be read by API, is due and held by nobody; it is now held until `lease_until`."""
     async with pool.acquire() as conn, conn.transaction():
         await conn.execute(
             "insert into reconcile (account_id, branch_id, next_at, period_s)"
-            " select b.account_id, b.branch_id, $1, $2 from branch b"
-            " join connection c on c.account_id = b.account_id and c.vendor = 'yclients' and c.state = 'active'"
+            " select b.account_id, b.branch_id, $1, $2 from readable_branch b"
             " where not exists (select 1 from reconcile r where r.account_id = b.account_id and r.branch_id = b.branch_id)"
             " on conflict do nothing",
             now, int(period_s),
         )  # fmt: skip
         row = await conn.fetchrow(
             "update reconcile r set lease_until = $2 from (select r.account_id, r.branch_id from reconcile r"
-            " join connection c on c.account_id = r.account_id and c.vendor = 'yclients' and c.state = 'active'"
+            " join readable_branch b on b.account_id = r.account_id and b.branch_id = r.branch_id"
             " where r.next_at <= $1 and (r.lease_until is null or r.lease_until < $1)"
             " order by r.next_at limit 1 for update of r skip locked) due"
             " where r.account_id = due.account_id and r.branch_id = due.branch_id"

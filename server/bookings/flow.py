@@ -7,7 +7,7 @@ and never overwritten by later edits.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -58,7 +58,7 @@ class Desk:
     account: Account
     branches: Mapping[int, Branch]  # by company id
     vendor: Vendor
-    connected: bool  # whether bookings can be read by API
+    readable: Collection[int] = ()  # company ids of branches whose bookings can be read by API
 
 
 async def take_letter(conn: Conn, letter: Letter, desk: Desk, *, now: datetime) -> Outcome:
@@ -154,7 +154,7 @@ async def take_booking(
     if twin is None or changed:
         await outbox.enqueue(conn, account_id, CHANGED_JOB, str(booking_id), run_at=now)
     if twin is None and status != "read":
-        await _ask_to_read(conn, desk, row, booking_id, now)
+        await _ask_to_read(conn, desk, branch, row, booking_id, now)
     fresh = twin is None and told.dated and status != "read"
     return "stored" if fresh or changed else "duplicate"
 
@@ -275,9 +275,11 @@ def _derived(
 # --- re-reading by API
 
 
-async def _ask_to_read(conn: Conn, desk: Desk, row: Row | None, booking_id: UUID, now: datetime) -> None:
+async def _ask_to_read(
+    conn: Conn, desk: Desk, branch: Branch, row: Row | None, booking_id: UUID, now: datetime
+) -> None:
     """A webhook says "look": one read soon, then at most one in 45 seconds, however many webhooks come."""
-    if not desk.connected:
+    if branch.company_id not in desk.readable:
         return
     run_at = next_read(row["read_at"] if row else None, now)
     await outbox.enqueue(conn, desk.account.account_id, READ_JOB, str(booking_id), run_at=run_at)

@@ -16,6 +16,7 @@ from server.cabinet import (
     intake,
     integrations,
     journals,
+    marketplace_page,
     notifications_page,
     shown,
     telephony_page,
@@ -51,6 +52,7 @@ def setup(app: web.Application, templates: Path) -> None:
         texts_page,
         notifications_page,
         yclients_page,
+        marketplace_page,
         install,
         access,
     ):

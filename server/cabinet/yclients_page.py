@@ -17,13 +17,14 @@ from server.bookings import catching_up_store as catching_up
 from server.cabinet import words
 from server.cabinet.frame import locale_of, private, render
 from server.keys import AUTHORIZE, LOOKUP, POOL, VAULT
+from server.marketplace import store as marketplace
 from server.platform import paging
 from server.platform.clock import utc_now
 from server.platform.web import Problem
 
 routes = web.RouteTableDef()
 #: What may stand after `?done=`; a text of `words` each.
-DONE = ("yclients_connected", "backfill_started", "backfill_changed")
+DONE = ("yclients_connected", "backfill_started", "backfill_changed", "app_asked", "app_looking")
 MONTHS = (1, 3, 6, 12)
 _ACTS = {"pause": "paused", "resume": "running", "cancel": "cancelled"}
 
@@ -46,7 +47,11 @@ async def _catching_up(request: web.Request, known: Known) -> dict[str, Any]:
     async with request.app[POOL].acquire() as conn:
         looks = await catching_up.reconcile_rows(conn, known.account.account_id)
         fills = await catching_up.backfills(conn, known.account.account_id, limit=5)
+        app_links = await marketplace.links(conn, known.account.account_id)
+        readable = await store.readable_branches(conn, known.account.account_id)
     return {
+        "app_links": app_links,
+        "readable": readable,
         "looks": looks,
         "fills": fills,
         "open": next((one for one in fills if one.state in ("running", "paused")), None),
@@ -144,7 +149,11 @@ async def start_backfill(request: web.Request, session: LoginSession, known: Kno
     try:
         async with request.app[POOL].acquire() as conn:
             await backfill.start(
-                conn, known.account.account_id, known.branches, since=now - timedelta(days=31 * months), now=now
+                conn,
+                known.account.account_id,
+                backfill.worth_reading(known.branches, known.readable),
+                since=now - timedelta(days=31 * months),
+                now=now,
             )
     except backfill.AlreadyRunning:
         return await _page(request, session, known, status=409, error=words.text("backfill_running", locale))

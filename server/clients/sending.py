@@ -25,7 +25,7 @@ from server.platform.postgres import Pool, Row
 GROUP = 20
 _AT_ONCE = 4
 #: What keeps one branch and no other; looked at again after a while.
-BRANCH_CODES = ("licence", "no_right", "phones_hidden")
+BRANCH_CODES = ("licence", "no_right", "phones_hidden", "no_branch")
 _LOOK_AGAIN = timedelta(hours=1)
 
 

@@ -27,6 +27,8 @@ JOBS: Mapping[Kind, str] = {"lead": "leads.deliver", "deal": "deals.deliver", "c
 #: The connection over which a kind goes.
 OVER: Mapping[Kind, Vendor] = {"lead": "uis", "deal": "uis", "client": "yclients"}
 _ONE_KEY = "all"
+#: Code of what is held because its branch is frozen: a reason of its own, which no mended connection ends.
+BRANCH_FROZEN = "app_frozen"
 _chance = SystemRandom()
 
 
@@ -177,12 +179,17 @@ async def release(conn: Conn, account_id: UUID, kind: Kind, *, now: datetime, bu
     done = await conn.execute(
         "update delivery set state = 'waiting', code = '', error = null, attempts = 0, next_attempt_at = $3,"
         " updated_at = $3 where account_id = $1 and kind = $2 and state in ('held', 'off') and code <> all($4)",
-        account_id, kind, now, list(but),
+        account_id, kind, now, [*but, BRANCH_FROZEN],
     )  # fmt: skip
     number = int(done.split()[-1])
     if number:
         await outbox.enqueue(conn, account_id, JOBS[kind], _ONE_KEY, run_at=now)
     return number
+
+
+async def wake(conn: Conn, account_id: UUID, kind: Kind, *, now: datetime) -> None:
+    """Something of this kind may be due."""
+    await outbox.enqueue(conn, account_id, JOBS[kind], _ONE_KEY, run_at=now)
 
 
 async def release_all(conn: Conn, account_id: UUID, vendor: Vendor, *, now: datetime) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -19,6 +19,8 @@ from server.bookings.source import Take
 from server.clients import store as client_store
 from server.delivery import outbox
 from server.leads.directory import Directory, DirectoryAway
+from server.marketplace import flow as marketplace
+from server.marketplace.model import AppEvent, Asked
 from server.platform.budget import Budgets, Priority
 from server.platform.clock import utc_now
 from server.platform.egress import Egress, Forbidden, Rejected, Unauthorized, VendorError
@@ -34,10 +36,12 @@ from server.vendors.uis import LeadsOfUis, directory_of
 from server.vendors.uis_deals import DealsOfUis, Ensured
 from server.vendors.uis_texts import TextsOfUis
 from server.vendors.yclients import YCLIENTS, BookingsOfYclients
+from server.vendors.yclients_app import AppOfYclients, asked_by
 from server.vendors.yclients_clients import Categories, ClientsOfYclients
 from server.vendors.yclients_deals import RECORDS
 from server.yclients.client import Token, YclientsClient
 from server.yclients.clients import ClientsApi
+from server.yclients.marketplace import MarketplaceClient, read_event
 from server.yclients.webhooks import whole_id
 
 __all__ = ["RECORDS", "YCLIENTS", "Vendors"]
@@ -61,17 +65,50 @@ class Vendors:
     async def close(self) -> None:
         await self._egress.close()
 
-    async def yclients(self, pool: Pool, account_id: UUID) -> YclientsClient | None:
-        """The client with this account's token; None when it is not connected."""
+    async def yclients(self, pool: Pool, account_id: UUID) -> dict[int, YclientsClient]:
+        """Clients by company id, for the branches that can be read: with the token of the application, or the account's."""
         async with pool.acquire() as conn:
-            secret = await accounts.credentials(conn, self._vault, account_id, "yclients")
-        if secret is None:
-            return None
+            readable = await account_store.readable_branches(conn, account_id)
+            secret = await accounts.credentials(conn, self._vault, account_id, "yclients") or {}
+        by = {"app": self._as_application(account_id), "login": self._yclients(account_id, secret)}
+        return {company_id: by[via] for company_id, via in readable.items()}
+
+    def _yclients(self, account_id: UUID, secret: Mapping[str, str]) -> YclientsClient:
         return YclientsClient(
             self._egress, base_url=self._settings.yclients_api_url,
             partner_token=secret.get("partner_token") or self._settings.yclients_partner_token.get_secret_value(),
             user_token=secret.get("user_token", ""), account=str(account_id),
         )  # fmt: skip
+
+    def _as_application(self, account_id: UUID) -> YclientsClient:
+        token = self._settings.yclients_application_token.get_secret_value()
+        return self._yclients(account_id, {"user_token": token})
+
+    # --- the application of the marketplace
+
+    def asked_by(self, query: Iterable[tuple[str, str]]) -> Asked:
+        """`marketplace.model.ReadRedirect`."""
+        settings = self._settings
+        return asked_by(query, settings.yclients_partner_token.get_secret_value(), settings.yclients_application_id)
+
+    def app_event(self, body: bytes) -> AppEvent | None:
+        """`marketplace.model.ReadEvent`."""
+        event = read_event(body, self._settings.yclients_partner_token.get_secret_value())
+        if event is None or event.application_id not in (None, self._settings.yclients_application_id):
+            return None
+        return AppEvent(event.salon_id, event.body)
+
+    def app_desk(self, account_id: UUID) -> AppOfYclients | None:
+        """The application at the vendor; None: this server has none."""
+        settings = self._settings
+        partner_token = settings.yclients_partner_token.get_secret_value()
+        if not partner_token or not settings.yclients_application_id:
+            return None
+        app = MarketplaceClient(
+            self._egress, base_url=settings.yclients_marketplace_url or settings.yclients_api_url,
+            partner_token=partner_token, application_id=settings.yclients_application_id, account=str(account_id),
+        )  # fmt: skip
+        return AppOfYclients(app, self._as_application(account_id))
 
     async def uis(self, pool: Pool, account_id: UUID) -> DataApi | None:
         """The Data API with this account's key or login; None when it is not connected."""
@@ -114,12 +151,16 @@ class Vendors:
         return TextsOfUis(TextsApi(api, priority)) if api else None
 
     async def client_desk(self, pool: Pool, account_id: UUID) -> ClientsOfYclients | None:
-        client = await self.yclients(pool, account_id)
-        if client is None:
+        clients = await self.yclients(pool, account_id)
+        if not clients:
             return None
         async with pool.acquire() as conn:
             region = await client_store.phone_region(conn, account_id)
-        return ClientsOfYclients(ClientsApi(client, region=region), self._categories.setdefault(account_id, {}))
+            readable = await account_store.readable_branches(conn, account_id)
+        return ClientsOfYclients(
+            {company_id: ClientsApi(client, region=region) for company_id, client in clients.items()},
+            self._categories.setdefault(account_id, {}), by_app=[one for one, via in readable.items() if via == "app"],
+        )  # fmt: skip
 
     async def authorize(self, account: str, login: str, password: str, uuid: str, code: str) -> Entered | CodeWanted:
         """`accounts.authorize.Authorize` at YCLIENTS."""
@@ -140,24 +181,25 @@ class Vendors:
         return CodeWanted(answer.uuid, answer.recipient)
 
     async def booking_source(self, pool: Pool, account_id: UUID, priority: Priority) -> BookingsOfYclients | None:
-        """None when the account is not connected."""
-        client = await self.yclients(pool, account_id)
-        return BookingsOfYclients(client, priority) if client else None
+        """None when no branch of the account can be read."""
+        clients = await self.yclients(pool, account_id)
+        return BookingsOfYclients(clients, priority) if clients else None
 
     async def read_booking(self, pool: Pool, lookup: Lookup, job: outbox.Job) -> None:
         """Job `booking.read`: what the API says of a booking is applied like a telling, and wins a tie."""
-        client, known = await self.yclients(pool, job.account_id), await lookup.known(job.account_id)
-        if client is None or known is None:
+        clients, known = await self.yclients(pool, job.account_id), await lookup.known(job.account_id)
+        if not clients or known is None:
             return
         async with pool.acquire() as conn:
             row = await booking_store.by_id(conn, job.account_id, UUID(job.key))
-        if row is None:
+        client = clients.get(row["company_id"]) if row else None
+        if row is None or client is None:
             return
         asked_at = utc_now()  # what was told before the question is in the answer
         try:
             data = await client.get_record(row["company_id"], row["record_id"])
         except (Unauthorized, Forbidden) as error:
-            await self._refused(pool, lookup, job.account_id, str(error))
+            await self._refused(pool, lookup, job.account_id, row["company_id"], str(error))
             return
         async with pool.acquire() as conn, conn.transaction():
             branch = await account_store.branch_of_company(conn, job.account_id, row["company_id"])
@@ -173,7 +215,7 @@ class Vendors:
         record_id = whole_id(data.get("id"))
         if record_id is None:
             raise ValueError("a record without an id")
-        desk = bookings.Desk(known.account, {branch.company_id: branch}, YCLIENTS, connected=False)
+        desk = bookings.Desk(known.account, {branch.company_id: branch}, YCLIENTS)
         return await bookings.take_booking(
             conn, data, desk, branch, record_id=record_id, status="read", received_at=now, inbox_id=None, now=now
         )
@@ -186,10 +228,16 @@ class Vendors:
 
         return take
 
-    async def _refused(self, pool: Pool, lookup: Lookup, account_id: UUID, note: str) -> None:
-        """A refused token stops further calls and is shown to the owner; webhooks go on without re-reading."""
+    async def _refused(self, pool: Pool, lookup: Lookup, account_id: UUID, company_id: int, note: str) -> None:
+        """A refused token stops further calls and is shown to the owner; webhooks go on without re-reading.
+
+        Of a branch that joined by the application the vendor is asked first how that stands.
+        """
         _log.warning("yclients.refused", account_id=str(account_id))
-        async with pool.acquire() as conn:
+        async with pool.acquire() as conn, conn.transaction():
+            if (await account_store.readable_branches(conn, account_id)).get(company_id) == "app":
+                await marketplace.doubt(conn, account_id, company_id, note, now=utc_now())
+                return
             await account_store.mark_connection(conn, account_id, "yclients", "refused", note)
         lookup.forget()
 

@@ -61,10 +61,15 @@ YCLIENTS = _Yclients()
 
 
 class BookingsOfYclients:
-    """`bookings.source.BookingSource` over the REST client of one account."""
+    """`bookings.source.BookingSource` over the REST clients of one account, by company id."""
 
-    def __init__(self, client: YclientsClient, priority: Priority) -> None:
-        self._client, self._priority = client, priority
+    def __init__(self, clients: Mapping[int, YclientsClient], priority: Priority) -> None:
+        self._clients, self._priority = clients, priority
+
+    def _client(self, branch: Branch) -> YclientsClient:
+        if branch.company_id not in self._clients:
+            raise SourceRefused(f"branch {branch.company_id} is not connected, or its application is frozen")
+        return self._clients[branch.company_id]
 
     async def changed(self, branch: Branch, since: datetime, page: int) -> SourcePage:
         # Whether the vendor reads this time by the branch's clock or by UTC is not stated: the earlier of the two.
@@ -77,7 +82,7 @@ class BookingsOfYclients:
     async def count_created(self, branch: Branch, first: date, last: date) -> int | None:
         """How many bookings were made in these days; None when the vendor does not say."""
         try:
-            page = await self._client.list_records(
+            page = await self._client(branch).list_records(
                 branch.company_id, count=1, created_from=first, created_to=last, priority=self._priority
             )
         except VendorError as error:
@@ -86,7 +91,7 @@ class BookingsOfYclients:
 
     async def _page(self, branch: Branch, number: int, **wanted: Any) -> SourcePage:
         try:
-            page = await self._client.list_records(
+            page = await self._client(branch).list_records(
                 branch.company_id, page=number, count=PAGE_SIZE, priority=self._priority, **wanted
             )
         except RateLimited as limited:

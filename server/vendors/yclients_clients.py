@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from server.clients.sending import Card, Gone, Said, Stopped, Taken
@@ -21,25 +21,42 @@ Categories = dict[tuple[int, str], tuple[float, int | None]]
 class ClientsOfYclients:
     """`clients.sending.ClientDesk`."""
 
-    def __init__(self, api: ClientsApi, categories: Categories) -> None:
-        self._api, self._categories = api, categories
+    def __init__(self, apis: Mapping[int, ClientsApi], categories: Categories, *, by_app: Collection[int] = ()) -> None:
+        """`apis` by company id; `by_app`: branches that are reached by the marketplace application."""
+        self._apis, self._categories, self._by_app = apis, categories, by_app
+
+    def _api(self, company_id: int) -> ClientsApi:
+        if company_id not in self._apis:
+            raise Stopped(Held("no_branch", "филиал не подключён к YCLIENTS или приложение заморожено", scope="kind"))
+        return self._apis[company_id]
+
+    @contextmanager
+    def _told(self, company_id: int, *, changes: bool = False) -> Iterator[None]:
+        """What the application may not do in one branch says nothing of the account's own login."""
+        try:
+            with _told(changes=changes):
+                yield
+        except Stopped as stopped:
+            if company_id in self._by_app and isinstance(stopped.result, Held) and stopped.result.code == "refused":
+                raise Stopped(Held("no_branch", stopped.result.detail, scope="kind")) from None
+            raise
 
     async def find(self, company_id: int, phone: str) -> Sequence[Card]:
-        with _told():
-            found = await self._api.find(company_id, phone)
+        with self._told(company_id):
+            found = await self._api(company_id).find(company_id, phone)
         return [Card(card.client_id, card.name, card.email) for card in found.cards]
 
     async def make(self, company_id: int, *, name: str, phone: str, email: str, label: str) -> int:
         category = await self._category(company_id, label) if label else None
-        with _told(changes=True):
+        with self._told(company_id, changes=True):
             try:
-                return await self._api.make(
+                return await self._api(company_id).make(
                     company_id, name=name, phone=phone, email=email, categories=(category,) if category else ()
                 )
             except PhoneTaken:
                 pass
-        with _told():
-            found = await self._api.find(company_id, phone)
+        with self._told(company_id):
+            found = await self._api(company_id).find(company_id, phone)
         if found.hidden and not found.cards:
             raise Stopped(
                 Held(
@@ -49,18 +66,18 @@ class ClientsOfYclients:
         raise Taken
 
     async def fill_email(self, company_id: int, client_id: int, email: str) -> bool:
-        with _told(changes=True):
-            return await self._api.fill_email(company_id, client_id, email)
+        with self._told(company_id, changes=True):
+            return await self._api(company_id).fill_email(company_id, client_id, email)
 
     async def said(self, company_id: int, client_id: int) -> Sequence[Said] | None:
-        with _told():
-            shown = await self._api.comments(company_id, client_id)
+        with self._told(company_id):
+            shown = await self._api(company_id).comments(company_id, client_id)
         return None if shown is None else [Said(one.comment_id, one.text) for one in shown]
 
     async def say(self, company_id: int, client_id: int, text: str) -> int | None:
-        with _told(changes=True):
+        with self._told(company_id, changes=True):
             try:
-                return await self._api.comment(company_id, client_id, text)
+                return await self._api(company_id).comment(company_id, client_id, text)
             except Rejected as refusal:
                 if refusal.code == "404":
                     raise Gone from None
@@ -71,9 +88,9 @@ class ClientsOfYclients:
         known = self._categories.get((company_id, title))
         if known and known[0] > time.monotonic():
             return known[1]
-        with _told():
+        with self._told(company_id):
             try:
-                found = await self._api.category(company_id, title)
+                found = await self._api(company_id).category(company_id, title)
             except (Rejected, Forbidden):
                 found = None
         self._categories[company_id, title] = (time.monotonic() + _CATEGORIES_LIFE_S, found)

@@ -16,7 +16,7 @@ from server.platform.budget import Priority
 from server.platform.egress import Answer, Egress, Forbidden, Rejected, Unauthorized, Unavailable
 from server.yclients.webhooks import storable, whole_id
 
-_ACCEPT = "application/vnd.yclients.v2+json"
+ACCEPT = "application/vnd.yclients.v2+json"
 _PAGE_SIZE = 200
 _PAGES_MOST = 5000
 
@@ -88,8 +88,8 @@ class YclientsClient:
         answer = await self._call("GET", f"/records/{company_id}", params=params, priority=priority)
         if answer.status == 404:
             return Page([], 0, 0)  # a list of nothing may be "not found"
-        document = self._document(answer)
-        items = self._data(answer, document)
+        document = answer_document(answer)
+        items = answer_data(answer, document)
         meta = document.get("meta") if isinstance(document, dict) else None
         total = whole_id(meta.get("total_count")) if isinstance(meta, dict) else None
         told = items if isinstance(items, list) else []
@@ -101,13 +101,18 @@ class YclientsClient:
         data = await self._get("/companies", params={"my": "1"}, priority=Priority.OPERATOR)
         return [item for item in data if isinstance(item, dict)] if isinstance(data, list) else []
 
+    async def company(self, company_id: int) -> dict[str, Any]:
+        """What the branch says of itself; {} when the vendor does not show it."""
+        data = await self._get(f"/company/{company_id}/", priority=Priority.OPERATOR, none_on_404=True)
+        return data if isinstance(data, dict) else {}
+
     async def login(self, login: str, password: str, *, uuid: str = "", code: str = "") -> Token | TwoFactorNeeded:
         """201 = logged in, 200 = a code is wanted (two-factor login is on)."""
         body: dict[str, Any] = {"login": login, "password": password}
         if code:
             body["2fa"] = {"uuid": uuid, "secret": code}
         answer = await self._call("POST", "/auth", body=body, priority=Priority.OPERATOR, as_user=False)
-        data = self._data(answer, self._document(answer))
+        data = answer_data(answer, answer_document(answer))
         if isinstance(data, dict) and isinstance(data.get("user_token"), str):
             return Token(data["user_token"], whole_id(data.get("id")))
         if isinstance(data, dict) and isinstance(data.get("uuid"), str):
@@ -134,7 +139,7 @@ class YclientsClient:
         flags = {name: value for name, value in settings.items() if isinstance(value, int) and name != "id"}
         body = {**flags, "active": 1, "record": 1, "client": 1, "urls": [*urls, *([] if url in urls else [url])]}
         answer = await self._call("POST", f"/hooks_settings/{company_id}", body=body, priority=Priority.OPERATOR)
-        self._data(answer, self._document(answer))
+        answer_data(answer, answer_document(answer))
         return True
 
     # --- one call
@@ -153,7 +158,7 @@ class YclientsClient:
         answer = await self._call(method, path, params=params, body=body, priority=priority)
         if none_on_404 and answer.status == 404:
             return None
-        return self._data(answer, self._document(answer))
+        return answer_data(answer, answer_document(answer))
 
     async def _get(
         self,
@@ -166,7 +171,7 @@ class YclientsClient:
         answer = await self._call("GET", path, params=params, priority=priority)
         if none_on_404 and answer.status == 404:
             return None
-        return self._data(answer, self._document(answer))
+        return answer_data(answer, answer_document(answer))
 
     async def _call(
         self,
@@ -183,33 +188,35 @@ class YclientsClient:
             authorization += f", User {self._user_token}"
         return await self._egress.call(
             method, f"{self._base_url}/api/v1{path}", vendor="yclients", account=self._account, priority=priority,
-            headers={"Accept": _ACCEPT, "Authorization": authorization}, params=params, json=body,
+            headers={"Accept": ACCEPT, "Authorization": authorization}, params=params, json=body,
         )  # fmt: skip
 
-    def _document(self, answer: Answer) -> Any:
-        if not answer.body.strip():
-            return None
-        if "html" in answer.content_type or answer.body.lstrip()[:1] == b"<":
-            raise Unavailable("an HTML page came instead of an answer")
-        try:
-            return storable(json.loads(answer.body))
-        except (ValueError, RecursionError):
-            raise Unavailable("the answer is not JSON") from None
 
-    def _data(self, answer: Answer, document: Any) -> Any:
-        """`data` of a good answer; raises for every shape of a bad one."""
-        failed = isinstance(document, dict) and (
-            document.get("success") is False or ("errors" in document and "success" not in document)
-        )
-        if answer.status < 300 and not failed:
-            wrapped = isinstance(document, dict) and "data" in document and "success" in document
-            return document["data"] if wrapped else document
-        code, message = _error(document)
-        if answer.status == 401 or code == "401":
-            raise Unauthorized(message or "the vendor does not accept the credentials")
-        if answer.status == 403 or code == "403":
-            raise Forbidden(message or "the vendor refuses the right")
-        raise Rejected(code or str(answer.status), message or f"the vendor answered {answer.status}")
+def answer_document(answer: Answer) -> Any:
+    if not answer.body.strip():
+        return None
+    if "html" in answer.content_type or answer.body.lstrip()[:1] == b"<":
+        raise Unavailable("an HTML page came instead of an answer")
+    try:
+        return storable(json.loads(answer.body))
+    except (ValueError, RecursionError):
+        raise Unavailable("the answer is not JSON") from None
+
+
+def answer_data(answer: Answer, document: Any) -> Any:
+    """`data` of a good answer; raises for every shape of a bad one."""
+    failed = isinstance(document, dict) and (
+        document.get("success") is False or ("errors" in document and "success" not in document)
+    )
+    if answer.status < 300 and not failed:
+        wrapped = isinstance(document, dict) and "data" in document and "success" in document
+        return document["data"] if wrapped else document
+    code, message = _error(document)
+    if answer.status == 401 or code == "401":
+        raise Unauthorized(message or "the vendor does not accept the credentials")
+    if answer.status == 403 or code == "403":
+        raise Forbidden(message or "the vendor refuses the right")
+    raise Rejected(code or str(answer.status), message or f"the vendor answered {answer.status}")
 
 
 def _error(document: Any) -> tuple[str, str]:

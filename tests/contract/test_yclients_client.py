@@ -36,7 +36,7 @@ async def test_what_is_no_record_of_the_branch_does_not_end_the_reading(odd: Any
         client = YclientsClient(
             egress, base_url=str(server.make_url("")), partner_token="p", user_token="u", account="a"
         )
-        source = BookingsOfYclients(client, Priority.BACKFILL)
+        source = BookingsOfYclients({BRANCH.company_id: client}, Priority.BACKFILL)
         first = await source.created(BRANCH, date(2026, 11, 1), date(2026, 11, 2), 1)
         second = await source.created(BRANCH, date(2026, 11, 1), date(2026, 11, 2), 2)
     await egress.close()

@@ -174,7 +174,7 @@ class House:
         known = await self.lookup.known(self.account_id)
         assert known is not None
         (branch,) = known.branches
-        desk = bookings.Desk(known.account, {branch.company_id: branch}, YCLIENTS, connected=False)
+        desk = bookings.Desk(known.account, {branch.company_id: branch}, YCLIENTS)
         async with self.pool.acquire() as conn, conn.transaction():
             await bookings.take_booking(
                 conn, data, desk, branch, record_id=record_id, status="create", received_at=self.now,

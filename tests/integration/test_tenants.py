@@ -133,7 +133,7 @@ async def test_no_page_of_the_cabinet_shows_the_others_rows(
     seen = 0
     for pattern in _patterns(http, "/"):
         if pattern.startswith(
-            ("/api/", "/hooks", "/static", "/s/", "/f/", "/login", "/metrics", "/healthz", "/readyz")
+            ("/api/", "/hooks", "/static", "/s/", "/f/", "/login", "/metrics", "/healthz", "/readyz", "/marketplace/")
         ):
             continue
         kind = pattern.split("/")[1]

@@ -75,7 +75,7 @@ class Book:
 
     def __init__(self, conn: Conn, account: Account, branch: Branch) -> None:
         self._conn, self._branch = conn, branch
-        self._desk = flow.Desk(account, {branch.company_id: branch}, vendors.YCLIENTS, connected=False)
+        self._desk = flow.Desk(account, {branch.company_id: branch}, vendors.YCLIENTS)
         self._record = 1000  # one for all: contents that tie are told apart by their fingerprints
 
     async def tell(self, told: Iterable[Telling]) -> list[str]:

@@ -48,9 +48,9 @@ if (live && !new URLSearchParams(location.search).get('cursor')) {
   }
   const show = (text) => {
     const known = new Set([...live.querySelectorAll('tr[id]')].map((row) => row.id))
-    for (const part of new DOMParser().parseFromString(text, 'text/html').querySelectorAll('#health, #rows')) {
+    for (const part of new DOMParser().parseFromString(text, 'text/html').querySelectorAll('#health, #rows, #links')) {
       const old = document.getElementById(part.id)
-      if (old.outerHTML !== part.outerHTML) old.replaceWith(part)
+      if (old && old.outerHTML !== part.outerHTML && !old.contains(document.activeElement)) old.replaceWith(part)
     }
     if (known.size) for (const row of live.querySelectorAll('tr[id]')) row.classList.toggle('fresh', !known.has(row.id))
   }

@@ -30,6 +30,7 @@ from server.cabinet import (
 from server.calls.numbers import Verdict
 from server.calls.settings import CallType
 from server.chats.settings import ClientOn
+from server.marketplace.model import WHY, State
 from server.matching import words as engine
 from server.matching.model import Method
 from server.tracking.model import KINDS
@@ -62,7 +63,7 @@ MADE: dict[str, set[str]] = {
     "opt_": {option for one in notification_bodies(b"") for group in one.options for option in group},
     "nt_for_": {use for one in notification_bodies(b"") for use in one.uses},
     "d_": {"mobile", "tablet", "desktop", "unknown"},
-    "door_": {"yclients", "uis", "collector"},
+    "door_": {"yclients", "yclients-app", "uis", "collector"},
     "at_": {"delivered", "retry", "uncertain", "refused", "held"},
     "ds_": {"waiting", "retrying", "held", "failed", "delivered", "off"},
     "e_": set(KINDS),
@@ -72,6 +73,8 @@ MADE: dict[str, set[str]] = {
     "h_": set(RANK),
     "kind_": {"lead", "deal"},
     "m_": {method.value for method in Method},
+    "mk_": set(get_args(State)),
+    "mk_why_": {*WHY, "frozen", "uninstalled"},
     "o_": set(get_args(Origin)),
     "s_": {status.value for status in BookingStatus},
 }
@@ -204,6 +207,8 @@ def test_a_text_gets_all_the_facts_it_asks_for() -> None:
         "tx_twice",
         "tx_lacks",
         *(f"yc_{code}" for code in ("nothing", "wrong", "partner", "away")),
+        *(f"mk_bad_{code}" for code in ("signature", "no_branch", "too_many", "off")),
+        *("mk_choose", "mk_taken"),
         "bad_months",
         "backfill_running",
         "leads_saved",
