@@ -42,9 +42,11 @@ async def read_due(pool: Pool, source: TextSource | None, account_id: UUID, *, n
                 since, now + _CLOCKS,
             )  # fmt: skip
         except SourceAway as away:
-            async with pool.acquire() as conn:
-                await store.put_off_reads(conn, account_id, now + timedelta(seconds=away.after_s))
-                return await store.next_read(conn, account_id)
+            # Where UIS does not let us ask, what was told must do in the end; where it only does not answer, we wait.
+            if not away.refused:
+                async with pool.acquire() as conn:
+                    await store.put_off_reads(conn, account_id, now + timedelta(seconds=away.after_s))
+                    return await store.next_read(conn, account_id)
     for row in rows:
         async with pool.acquire() as conn, conn.transaction():
             # Where nobody can be asked there is nothing to wait for.

@@ -13,7 +13,7 @@ from server.chats import flow
 from server.chats.model import Event, Kind, Line, Telling, transcript_of
 from server.chats.source import Sought, SourceAway
 from server.platform.clock import utc_now
-from server.platform.egress import Forbidden, RateLimited, Unauthorized, VendorError
+from server.platform.egress import Forbidden, RateLimited, Rejected, Unauthorized, VendorError
 from server.platform.postgres import Conn
 from server.uis.notifications import Notification
 from server.uis.texts import ChatRow, FormRow, Message, TextsApi, Visitor
@@ -41,7 +41,7 @@ def _facts(told: Notification, event: Event) -> dict[str, Any]:
     facts: dict[str, Any] = {
         "communication_id": _number(told.communication_id), "site": told.site, "campaign": told.campaign,
         "visitor_id": _number(told.visitor_id), "session_id": _number(told.session_id), "name": told.visitor_name,
-        "phone": told.visitor_phone, "email": told.visitor_email, "message": told.message,
+        "phone": told.visitor_phone or told.contact_phone, "email": told.visitor_email, "message": told.message,
         "employee": told.employee_name, "status": told.status,
     }  # fmt: skip
     if event in ("tag", "untag"):
@@ -51,10 +51,14 @@ def _facts(told: Notification, event: Event) -> dict[str, Any]:
     return {name: value for name, value in facts.items() if value is not None}
 
 
-async def _take(conn: Conn, _: Known, told: Notification, now: datetime) -> str:
+async def _take(conn: Conn, known: Known, told: Notification, now: datetime) -> str:
     telling = telling_of(told)
     if telling is not None:
-        return "duplicate" if await flow.take(conn, _.account.account_id, telling, now=now) == "duplicate" else "stored"
+        return (
+            "duplicate"
+            if await flow.take(conn, known.account.account_id, telling, now=now) == "duplicate"
+            else "stored"
+        )
     return "kept"
 
 
@@ -191,4 +195,4 @@ def _told(kind: Kind, vendor_id: int, event: Event, facts: dict[str, Any]) -> Te
 def _away(error: VendorError) -> SourceAway:
     if isinstance(error, RateLimited):
         return SourceAway(str(error), after_s=error.retry_after_s)
-    return SourceAway(str(error), refused=isinstance(error, (Unauthorized, Forbidden)))
+    return SourceAway(str(error), refused=isinstance(error, (Unauthorized, Forbidden, Rejected)))
