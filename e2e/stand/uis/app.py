@@ -1,4 +1,4 @@
-"""The door of the simulated Data API: one POST, the envelope to the letter, faults on cue, and the hand on it.
+"""The door of the simulated Data API and Call API: one POST, the envelope to the letter, faults on cue, and the hand on it.
 
 A sub-application: served alone by `start_uis`, or mounted under a prefix of the stand.
 """
@@ -16,7 +16,7 @@ from typing import Any
 
 from aiohttp import web
 
-from e2e.stand.uis import hand, media
+from e2e.stand.uis import call_api, hand, media
 from e2e.stand.uis.keys import SENDER, TALKS, TELEPHONE, UIS
 from e2e.stand.uis.methods import METHODS, perform
 from e2e.stand.uis.notices import Sender
@@ -111,7 +111,16 @@ async def start_uis(uis: Uis | None = None, *, host: str = "127.0.0.1", port: in
 
 
 @routes.post("/v2.0")
-async def call(request: web.Request) -> web.StreamResponse:
+async def data_api(request: web.Request) -> web.StreamResponse:
+    return await _serve(request, "data")
+
+
+@routes.post("/v4.0")
+async def calls(request: web.Request) -> web.StreamResponse:
+    return await _serve(request, "call")
+
+
+async def _serve(request: web.Request, api: str) -> web.StreamResponse:
     uis = request.app[UIS]
     body = await request.read()
     asked: dict[str, Any] = {}
@@ -122,10 +131,10 @@ async def call(request: web.Request) -> web.StreamResponse:
         if fault and fault not in DONE_BUT_UNSAID:
             _note(uis, asked, fault)
             return await _fault(request, uis, asked, fault)
-        answer = _answer(uis, asked, request.remote or "")
+        answer = _answer(request, uis, asked, api)
         _note(uis, asked, fault or "ok")
     except Refused as refused:
-        answer = _error(uis, asked, refused)
+        answer = _error(uis, asked, refused, api)
         _note(uis, asked, refused.mnemonic)
     if fault in DONE_BUT_UNSAID:
         return await _unsaid(request, uis, answer, fault)
@@ -151,22 +160,25 @@ def _request(request: web.Request, body: bytes) -> dict[str, Any]:
     return asked
 
 
-def _answer(uis: Uis, asked: dict[str, Any], remote: str) -> dict[str, Any]:
-    name, params = asked["method"], asked["params"]
+def _answer(request: web.Request, uis: Uis, asked: dict[str, Any], api: str) -> dict[str, Any]:
+    name, params, remote = asked["method"], asked["params"], request.remote or ""
     if not _listed(uis, remote):
         raise Refused("ip_not_whitelisted", params={"ip": remote})
     if name == "login.user":
         return {"jsonrpc": "2.0", "id": asked["id"], "result": {"data": _login(uis, params)}}
-    if name not in METHODS and name != "logout.user":
+    if name not in (METHODS if api == "data" else call_api.METHODS) and name != "logout.user":
         raise Refused("method_not_found")
     _check_token(uis, params)
     if name == "logout.user":
         uis.sessions_of_login.pop(params["access_token"], None)
         return {"jsonrpc": "2.0", "id": asked["id"], "result": {"data": {}}}
-    result, with_metadata = perform(uis, name, params)
-    uis.charge()
+    if api == "data":
+        result, with_metadata = perform(uis, name, params)
+    else:
+        result, with_metadata = call_api.perform(uis, request.app[TELEPHONE], name, params), True
+    uis.charge(api)
     if with_metadata:
-        metadata = {**result.get("metadata", {}), "limits": uis.limits() if uis.switches.limits_shown else {}}
+        metadata = {**result.get("metadata", {}), "limits": uis.limits(api) if uis.switches.limits_shown else {}}
         result = {**result, "metadata": metadata}
     return {"jsonrpc": "2.0", "id": asked["id"], "result": result}
 
@@ -198,15 +210,15 @@ def _check_token(uis: Uis, params: dict[str, Any]) -> None:
         raise Refused("account_inactive")
 
 
-def _error(uis: Uis, asked: dict[str, Any], refused: Refused) -> dict[str, Any]:
-    code, words = ERRORS[refused.mnemonic]
+def _error(uis: Uis, asked: dict[str, Any], refused: Refused, api: str = "data") -> dict[str, Any]:
+    code, words = ERRORS.get(refused.mnemonic) or call_api.ERRORS[refused.mnemonic]
     shown = {key: ", ".join(value) if isinstance(value, list) else value for key, value in refused.params.items()}
     data: dict[str, Any] = {"mnemonic": refused.mnemonic, "metadata": {}}
     data |= {"field": refused.field} if refused.field else {}
     data |= {"value": refused.value} if refused.value is not None else {}
     data |= {"params": shown} if shown else {}
     if uis.switches.limits_shown:
-        data["metadata"] = {"limits": uis.limits()}
+        data["metadata"] = {"limits": uis.limits(api)}
     message = words.format(**shown) if shown else words
     number = asked.get("id") if uis.switches.error_id else None
     return {"jsonrpc": "2.0", "id": number, "error": {"code": refused.code or code, "message": message, "data": data}}

@@ -82,6 +82,11 @@ class Switches:
     media_delay_s: float = 0.0  # until a link that was told of gives a file
     # reports
     calls_delay_s: float = 0.0  # until an ended call shows in its report
+    # Call API
+    clicked_call: str = "outgoing"  # how a call goes that was started by it
+    clicked_call_scale: float = 1.0
+    call_day_limit: int = 3500
+    call_minute_limit: int = 200
     seed: int = 1  # of everything that happens by chance
     # access
     forbidden: list[str] = field(default_factory=list)  # methods the user of the key may not call
@@ -249,6 +254,7 @@ class Uis:
         self.chats: dict[int, Any] = {}
         self.visitors: dict[int, dict[str, Any]] = {}
         self.comments: list[dict[str, Any]] = []
+        self.blocked: set[str] = set()  # contacts that may not be called
         self.told_at: dict[str, float] = {}  # when each recording was there
         self.sent: list[dict[str, Any]] = []  # every attempt of a notification
         # what was loaded
@@ -343,11 +349,11 @@ class Uis:
 
     # --- points
 
-    def limits(self) -> dict[str, int]:
+    def limits(self, api: str = "data") -> dict[str, int]:
         shown: dict[str, int] = {}
         stamp = self.clock().timestamp()
-        for window, seconds, limit in self._windows():
-            number, spent = self.spent.get(window, (-1, 0))
+        for window, seconds, limit in self._windows(api):
+            number, spent = self.spent.get(f"{api} {window}", (-1, 0))
             spent = spent if number == int(stamp // seconds) else 0
             shown |= {
                 f"{window}_limit": limit, f"{window}_remaining": max(0, limit - spent),
@@ -355,20 +361,22 @@ class Uis:
             }  # fmt: skip
         return shown
 
-    def charge(self) -> None:
+    def charge(self, api: str = "data") -> None:
         stamp = self.clock().timestamp()
-        for window, seconds, _ in self._windows():
-            number, spent = self.spent.get(window, (-1, 0))
+        for window, seconds, _ in self._windows(api):
+            number, spent = self.spent.get(f"{api} {window}", (-1, 0))
             now = int(stamp // seconds)
-            self.spent[window] = (now, spent + 1 if number == now else 1)
+            self.spent[f"{api} {window}"] = (now, spent + 1 if number == now else 1)
 
-    def check_points(self) -> None:
-        shown = self.limits()
-        for window, _, limit in self._windows():
+    def check_points(self, api: str = "data") -> None:
+        shown = self.limits(api)
+        for window, _, limit in self._windows(api):
             if shown[f"{window}_remaining"] <= 0:
                 raise limit_exceeded(window, limit)
 
-    def _windows(self) -> tuple[tuple[str, int, int], ...]:
+    def _windows(self, api: str) -> tuple[tuple[str, int, int], ...]:
+        if api == "call":
+            return (("day", 86_400, self.switches.call_day_limit), ("minute", 60, self.switches.call_minute_limit))
         return (("day", 86_400, self.switches.day_limit), ("minute", 60, self.switches.minute_limit))
 
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -100,23 +101,37 @@ class Player:
 
     def __init__(self, uis: Uis) -> None:
         self._uis = uis
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._playing: dict[int, tuple[asyncio.Task[None], Pace]] = {}
 
     async def stop(self) -> None:
-        for task in self._tasks:
+        tasks = [task for task, _ in self._playing.values()]
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     async def call(self, **asked: Any) -> Call:
         """Starts a call and answers it; with `until_end` only when it is over. Raises `KeyError` for what is not known."""
         until_end = asked.pop("until_end", False)
+        call = self.start(**asked)
+        if until_end:
+            await self._playing[call.id][0]
+        return call
+
+    def start(self, **asked: Any) -> Call:
         plan, call, pace = begin(self._uis, **asked)
         task = asyncio.create_task(self._play(plan, call, pace))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        if until_end:
-            await task
+        self._playing[call.id] = (task, pace)
+        task.add_done_callback(lambda _: self._playing.pop(call.id, None))
         return call
+
+    def release(self, call: Call) -> None:
+        """Ends a call that goes on: it has lasted as long as it has."""
+        if call.id not in self._playing:
+            return
+        _, pace = self._playing[call.id]
+        lasted = (asyncio.get_running_loop().time() - pace.started) / pace.scale if pace.scale else call.total_s
+        call.talk_s = max(0, min(call.talk_s, int(lasted) - call.wait_s))
+        pace.released.set()
 
     async def _play(self, plan: Plan, call: Call, pace: Pace) -> None:
         uis = self._uis
@@ -125,6 +140,8 @@ class Player:
         else:
             leg = await self._dial(call, pace, pace.staff[0])
         await pace.until(call.wait_s)
+        if pace.released.is_set():
+            plan = replace(plan, answered=False, voice_mail=False)
         if plan.answered:
             leg = await self._talk(plan, call, pace, leg)
         self._hang_up(plan, call, leg)
@@ -156,10 +173,10 @@ class Player:
         self._connect(call, leg)
         first_s = call.talk_s // 2 if plan.transfer else call.talk_s
         await pace.until(call.wait_s + first_s)
-        leg.talk_s = first_s
+        leg.talk_s = first_s = min(first_s, call.talk_s)
         if plan.ends:
             self._tell("talk_finished", call, leg)
-        if not plan.transfer:
+        if not plan.transfer or pace.released.is_set():
             return leg
         call.transfer, leg.state, leg.ended = True, "Разъединено", self._uis.clock()
         self._tell("call_disconnected", call, leg)
@@ -226,10 +243,16 @@ class Pace:
     staff: list[dict[str, Any]]
     record_s: float | None
     tag: int | None
+    released: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def until(self, offset_s: float) -> None:
+        """That moment of the call, or its early end."""
         left = self.started + offset_s * self.scale - asyncio.get_running_loop().time()
-        await asyncio.sleep(max(0.0, left))
+        if left > 0:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self.released.wait(), left)
+        else:
+            await asyncio.sleep(0)
 
     async def pause(self, seconds: float) -> None:
         await asyncio.sleep(seconds * self.scale)
