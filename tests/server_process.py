@@ -34,7 +34,8 @@ def free_port() -> int:
 class ServerProcess:
     """`yclick serve` on a free port; ends with its owner."""
 
-    def __init__(self, **environment: str) -> None:
+    def __init__(self, *, module: str = "server", **environment: str) -> None:
+        self._module = module
         self.folder = Path(tempfile.mkdtemp(prefix="yclick-server-"))
         self.folder.chmod(0o755)
         self.port = free_port()
@@ -49,7 +50,7 @@ class ServerProcess:
     def start(self, *arguments: str, within_s: float = 30) -> None:
         log = (self.folder / "server.log").open("ab")
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "server", "serve", *arguments], env=self.environment, cwd=self.folder, stdout=log,
+            [sys.executable, "-m", self._module, "serve", *arguments], env=self.environment, cwd=self.folder, stdout=log,
             stderr=log, preexec_fn=die_with_parent(signal.SIGTERM),
         )  # fmt: skip
         deadline = time.monotonic() + within_s
@@ -152,6 +153,12 @@ class Database:
         for pid in family:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, number)
+
+
+def peak_mb(pid: int) -> float:
+    """The most memory the process has held so far, in 10⁶ bytes."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    return int(next(line.split()[1] for line in status.splitlines() if line.startswith("VmHWM"))) * 1024 / 1e6
 
 
 def children_of(parent: int) -> list[int]:

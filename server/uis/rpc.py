@@ -2,6 +2,7 @@
 
 Promises: no call while the account's points are known to be spent; one login at a time, again when the session
 ends; an answer that does not fit its request is no answer (`Unavailable`), so what became of the call is unknown.
+A question that was not answered is asked again at once; what changes something there is left to the caller.
 """
 
 from __future__ import annotations
@@ -22,6 +23,11 @@ from server.uis.model import Access, Key, Login, Points
 _SESSION_S = 3600.0
 _EARLY_S = 60.0  # a session is renewed this long before it ends
 _LONGEST_PAUSE_S = 600.0  # points may be bought meanwhile: ask again after this long
+#: Many things wait for one answer: a question that failed by chance must not cost each of them a try.
+_QUESTIONS = ("get.", "getobj.")
+_ASKED_MOST = 3
+_ASK_PAUSE_S = 0.2
+_ASK_WITHIN_S = 5.0  # one that hangs is not asked again: somebody may stand before a page and wait
 _SESSION_ENDED = frozenset({"access_token_expired", "access_token_invalid"})
 
 
@@ -66,6 +72,17 @@ class Rpc:
 
     async def call(self, method: str, params: Mapping[str, Any], *, priority: Priority) -> dict[str, Any]:
         """`result` of the answer."""
+        began = self._now()
+        for asked in range(1, _ASKED_MOST):
+            try:
+                return await self._call(method, params, priority)
+            except Unavailable:
+                if not method.startswith(_QUESTIONS) or self._now() - began > _ASK_WITHIN_S:
+                    raise
+                await asyncio.sleep(_ASK_PAUSE_S * asked)
+        return await self._call(method, params, priority)
+
+    async def _call(self, method: str, params: Mapping[str, Any], priority: Priority) -> dict[str, Any]:
         token = await self._token(priority)
         try:
             return await self._once(method, {"access_token": token, **self._user, **params}, priority)

@@ -249,7 +249,7 @@ async def _refusal(api: DataApi, uis: Uis, clock: Clock, mnemonic: str) -> None:
     elif mnemonic == "limit_exceeded":
         uis.switch(minute_limit=0)
     elif mnemonic == "internal_error":
-        uis.cue("internal_error")
+        uis.cue("internal_error", times=3)
     await api.account()
 
 
@@ -488,12 +488,25 @@ async def test_a_lost_answer_is_looked_up_before_anything_is_sent_again(api: Dat
 
 async def test_nothing_is_sent_when_the_look_up_fails(api: DataApi, uis: Uis, clock: Clock) -> None:
     await api.zone()
-    uis.cue("http_502", method="get.offline_messages_report")
+    uis.cue("http_502", method="get.offline_messages_report", times=3)
     told = await api.ensure_offline_requests(
         [request_of(clock, 1), request_of(clock, 2)], unknown=frozenset({"booking:1"})
     )
     assert [one.state for one in told] == ["unknown", "not_sent"]
     assert calls(uis, "upload.offline_messages") == []
+
+
+@pytest.mark.parametrize("fault", ["http_502", "html", "reset", "lost_answer", "torn", "internal_error"])
+async def test_a_question_that_failed_by_chance_is_asked_again_and_nothing_else_is(
+    api: DataApi, uis: Uis, clock: Clock, fault: str
+) -> None:
+    await api.zone()
+    uis.cue(fault, method="get.sites", times=2)
+    assert len(await api.sites()) == 2
+    uis.cue(fault, method="upload.offline_messages")
+    (told,) = await api.ensure_offline_requests([request_of(clock, 1)])
+    assert told.state == "unknown"
+    assert len(calls(uis, "upload.offline_messages")) == 1
 
 
 async def test_what_is_unknown_stays_so_until_the_vendor_has_said_something(
@@ -927,7 +940,7 @@ async def test_the_hand_on_the_stand(running: RunningUis, api: DataApi, uis: Uis
             assert (await answer.json())["one_bad_row"] == "skip"
         async with http.put("/_stand/switches", json={"nothing": 1}) as answer:
             assert answer.status == 400
-        async with http.post("/_stand/cue", json={"fault": "internal_error", "method": "get.sites"}) as answer:
+        async with http.post("/_stand/cue", json={"fault": "internal_error", "method": "get.sites", "times": 3}) as answer:
             assert answer.status == 200
         async with http.post("/_stand/visit", json={}) as answer:
             assert (await answer.json())["session_id"] in uis.sessions
@@ -935,7 +948,7 @@ async def test_the_hand_on_the_stand(running: RunningUis, api: DataApi, uis: Uis
             await api.sites()
         assert len(await api.sites()) == 2
         async with http.get("/_stand/state") as answer:
-            assert [note["outcome"] for note in (await answer.json())["journal"]] == ["internal_error", "ok"]
+            assert [note["outcome"] for note in (await answer.json())["journal"]] == [*["internal_error"] * 3, "ok"]
 
 
 async def test_the_stand_has_uis_under_a_path_of_its_own(egress: Egress) -> None:
