@@ -2,6 +2,7 @@
 SHELL := /bin/bash
 PYTHON ?= python3
 PORT ?= 8080
+SIZE ?= ci
 VENV := .venv
 PY := $(VENV)/bin/python
 export PYTHON
@@ -86,8 +87,8 @@ unit: $(VENV)/.dev ## pure tests
 integration: $(VENV)/.dev js ## with real PostgreSQL, Redis and fake vendors
 	$(PY) -m pytest tests/integration tests/contract
 
-faults: $(VENV)/.dev js ## kill -9, lost database, full spool: what was broken, what was lost
-	$(PY) -m pytest tests/faults
+faults: $(VENV)/.dev js ## kill -9, lost database, full spool: what was lost (SIZE=release: thousands of bookings, half an hour)
+	FAULTS_SIZE=$(SIZE) $(PY) -m pytest tests/faults $(if $(filter release,$(SIZE)),-s)
 
 e2e: $(VENV)/.dev js ## browser stories in Chromium, in a process of their own
 	$(PY) -m pytest e2e

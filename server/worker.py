@@ -163,6 +163,7 @@ class Worker:
                 # A job of ours may outlive a lost connection: it waits for a vendor. Only a new worker has none.
                 if not self._may_claim.is_set():
                     freed += await outbox.reap(self._parts.pool, now=utc_now() + timedelta(days=1))
+                    freed += await catching_up.release_claimed(self._parts.pool)
                 if freed:
                     _log.info("worker.took_over", number=freed)
                 await conn.execute("select pg_advisory_lock_shared($1)", _ALIVE_LOCK)

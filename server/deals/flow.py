@@ -28,7 +28,8 @@ from server.delivery import relay, rounds
 from server.delivery.relay import Delivered, Refused, Result, TryAgain
 from server.platform.postgres import Conn, Pool, Row
 
-GROUP = 50
+#: Look-ups take fifty at once and the loading a thousand: larger groups save few calls, and lose more with each failure.
+GROUP = 200
 _CLOCKS = timedelta(minutes=1)
 #: How often a lead is looked for before its deal goes without it: what was loaded shows with a delay.
 _LOOKS_FOR_LEAD = 3

@@ -312,6 +312,17 @@ async def put_off(conn: Conn, account_id: UUID, parcel: Parcel, until: datetime)
     )  # fmt: skip
 
 
+async def pause(conn: Conn, account_id: UUID, parcel: Parcel, asked: TryAgain, *, now: datetime) -> None:
+    """As `put_off`, because the other system asked for it: told with its reason, for it may last."""
+    await put_off(conn, account_id, parcel, now + timedelta(seconds=asked.after_s or 0.0))
+    await conn.execute(
+        "update delivery set code = $3, error = $4, in_flight = in_flight or $5"
+        " where account_id = $1 and delivery_id = $2 and state = 'waiting'",
+        account_id, parcel.delivery_id, asked.code, asked.detail[:500], asked.sent,
+    )  # fmt: skip
+    metrics.DELIVERIES.labels("paused").inc()
+
+
 async def next_due(conn: Conn, account_id: UUID, kind: Kind, schedule_s: Sequence[float]) -> datetime | None:
     """When something of this kind is due next."""
     at: datetime | None = await conn.fetchval(

@@ -2,7 +2,7 @@
 
 Whatever goes to another system goes this way; only the sending itself is the kind's. Promises: while the integration is
 off or the connection does not work, all is held with one reason; what one thing met that concerns all, holds all; one
-that got through lets the held ones go.
+that got through lets the held ones go. A pause that was asked for is waited for, however often, and costs no try.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Protocol
+from typing import Protocol, TypeGuard
 from uuid import UUID
 
 from server.delivery import relay
@@ -84,15 +84,22 @@ async def deliver(
         for parcel, until in told.later:
             await relay.put_off(conn, account_id, parcel, until)
         for parcel, result in told.results:
-            await relay.settle(conn, account_id, parcel, result, one.schedule_s, now=ended)
+            if _asks_for_pause(result):
+                await relay.pause(conn, account_id, parcel, result, now=ended)
+            else:
+                await relay.settle(conn, account_id, parcel, result, one.schedule_s, now=ended)
         await _after(conn, one, account_id, connections, results, now=now)
         next_at = await relay.next_due(conn, account_id, one.kind, one.schedule_s)
     return max(next_at, ended + _pause(results)) if next_at else None
 
 
+def _asks_for_pause(result: Result) -> TypeGuard[TryAgain]:
+    return isinstance(result, TryAgain) and result.code == "limit"
+
+
 def _pause(results: Sequence[Result]) -> timedelta:
     """A pause that was asked for is everybody's: the rest would be refused one after the other."""
-    asked = [result.after_s or 0.0 for result in results if isinstance(result, TryAgain) and result.code == "limit"]
+    asked = [result.after_s or 0.0 for result in results if _asks_for_pause(result)]
     return timedelta(seconds=max(asked, default=0.0))
 
 

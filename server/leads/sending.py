@@ -24,7 +24,7 @@ from server.platform.postgres import Conn, Pool, Row
 
 #: A session older than this is no longer known to the other system.
 SESSION_LIFE = timedelta(days=180)
-GROUP = 20
+GROUP = 50
 _CLOCKS = timedelta(minutes=1)  # the vendor's clock shows whole seconds, and not ours
 
 

@@ -185,8 +185,8 @@ class DataApi:
 
         `unknown` names those whose last upload ended without an answer: they are looked up, and what is found there
         is not loaded again. They stay unknown until they are accepted or refused: a loaded row may show with a delay,
-        so let some time pass before asking again. A refused group is looked up as well before its requests are tried
-        one by one, for whether one bad row fails the others is not documented.
+        so let some time pass before asking again. A refused group is looked up as well before its halves are tried,
+        for whether one bad row fails the others is not documented.
         """
         outcomes: dict[str, Outcome] = {}
         stop: VendorError | None = None
@@ -213,28 +213,28 @@ class DataApi:
         except RequestRefused as refused:
             if len(group) == 1:
                 return [Outcome(group[0].ext_id, "refused", error=refused)]
-            return await self._load_one_by_one(group, priority)
+            return await self._load_apart(group, priority)
         except Unavailable as error:
             return [Outcome(one.ext_id, "unknown", error=error) for one in group]
         except VendorError as error:
             return [Outcome(one.ext_id, "not_sent", error=error) for one in group]
         return [Outcome(one.ext_id, "accepted", number) for one, number in zip(group, ids, strict=True)]
 
-    async def _load_one_by_one(self, group: list[OfflineRequest], priority: Priority) -> list[Outcome]:
+    async def _load_apart(self, group: list[OfflineRequest], priority: Priority) -> list[Outcome]:
+        """What a refused group left out, in two halves: the wrong request ends up alone, in few calls."""
         try:
             held = await self.find_offline_requests(group, priority=priority)
         except VendorError as error:
             return [Outcome(one.ext_id, "unknown", error=error) for one in group]
-        told: list[Outcome] = []
+        told = [_accepted(rows) for rows in held.values()]
+        left = [one for one in group if one.ext_id not in held]
         stop: VendorError | None = None
-        for one in group:
-            if one.ext_id in held:
-                told.append(_accepted(held[one.ext_id]))
-            elif stop is None:
-                told += await self._load([one], priority)
-                stop = told[-1].error if told[-1].state in ("unknown", "not_sent") else None
+        for half in (left[: (len(left) + 1) // 2], left[(len(left) + 1) // 2 :]):
+            if stop is None and half:
+                told += await self._load(half, priority)
+                stop = next((one.error for one in told if one.state in ("unknown", "not_sent")), None)
             else:
-                told.append(Outcome(one.ext_id, "not_sent", error=stop))
+                told += [Outcome(one.ext_id, "not_sent", error=stop) for one in half]
         return told
 
     async def remove_offline_request(self, request: OfflineRequest, *, priority: Priority = Priority.WEBHOOK) -> int:

@@ -56,7 +56,7 @@ class Options:
 
     phone_with_plus: bool = False  # the table says E.164, every example has digits without "+"
     send_no_campaign: bool = False  # campaign -1: allowed by one page, refused by another; the site alone says the same
-    small_group: int = 20  # requests in one upload; whether one bad row fails all the others is not documented
+    small_group: int = REQUESTS_MOST  # requests in one upload: each costs a point, however many it carries
     look_around_days: int = 2  # how far around its own time a request is looked for in the report
 
 

@@ -940,7 +940,9 @@ async def test_the_hand_on_the_stand(running: RunningUis, api: DataApi, uis: Uis
             assert (await answer.json())["one_bad_row"] == "skip"
         async with http.put("/_stand/switches", json={"nothing": 1}) as answer:
             assert answer.status == 400
-        async with http.post("/_stand/cue", json={"fault": "internal_error", "method": "get.sites", "times": 3}) as answer:
+        async with http.post(
+            "/_stand/cue", json={"fault": "internal_error", "method": "get.sites", "times": 3}
+        ) as answer:
             assert answer.status == 200
         async with http.post("/_stand/visit", json={}) as answer:
             assert (await answer.json())["session_id"] in uis.sessions

@@ -24,12 +24,9 @@ from e2e.stand.app import RunningStand, start_stand
 from e2e.stand.state import StandConfig
 from tests.conftest import COMPANY, eventually
 from tests.faults.size import SIZE
+from tests.faults.way import LEADS, connect, switch_on
 from tests.server_process import Database, ServerProcess, peak_mb
 
-_SECRETS = {
-    "uis": {"access_token": "stand-key-0123456789"},
-    "yclients": {"partner_token": "p", "user_token": "u"},
-}
 #: Every way in which a call of UIS can end badly, but for the two that last: those are on cue.
 _FAULTS = [
     "limit_minute", "internal_error", "http_429", "http_500", "http_502", "html", "reset", "lost_answer", "torn",
@@ -68,11 +65,7 @@ async def way(database: Database) -> AsyncIterator[Way]:
     )  # fmt: skip
     await asyncio.to_thread(server.start)
     account = await asyncio.to_thread(server.account)
-    for vendor, secret in _SECRETS.items():
-        done = await asyncio.to_thread(
-            server.command, "account", "connect", vendor, "Salon", given=json.dumps(secret)
-        )
-        assert done.returncode == 0, done.stderr
+    await connect(server)
     conn = await asyncpg.connect(database.dsn)
     yield Way(server, account, stand, conn)
     await conn.close()
@@ -83,7 +76,7 @@ async def way(database: Database) -> AsyncIterator[Way]:
 @pytest.mark.timeout(SIZE.within_s + 120)
 async def test_uis_holds_each_booking_once_and_in_its_stage_whatever_was_lost_on_the_way(way: Way) -> None:
     stand, uis = way.stand.stand, way.stand.stand.uis
-    await _switch_on(way)
+    await switch_on(way.server, way.account["api_token"], leads=LEADS, deals={"enabled": True})
     stand.hooks = {COMPANY: [way.account["webhooks"]["yclients"]]}
     stand.switch(hook_loss=0.1, hook_duplicates=0, hook_reorder=True, hook_pair=True, hook_delay_s=0.05)
     uis.switch(fault_rate=0.2, fault_kinds=_FAULTS, minute_s=SIZE.uis_minute_s, minute_limit=SIZE.uis_minute_limit)
@@ -119,18 +112,6 @@ _PROGRESS = (
     " (select count(*) from delivery where state <> 'delivered') + (select count(*) from inbox where state = 'waiting')"
     " + (select count(*) from job) as busy"
 )
-
-
-async def _switch_on(way: Way) -> None:
-    wanted = {
-        "leads": {"enabled": True, "default": {"entity": "source", "source_id": 8, "site_id": 43525}},
-        "deals": {"enabled": True},
-    }
-    headers = {"Authorization": f"Bearer {way.account['api_token']}"}
-    async with aiohttp.ClientSession(headers=headers) as http:
-        for name, body in wanted.items():
-            async with http.put(f"{way.server.base}/api/v1/integrations/{name}", json=body) as answer:
-                assert answer.status == 200, await answer.text()
 
 
 async def _live(way: Way) -> tuple[set[int], dict[int, str]]:

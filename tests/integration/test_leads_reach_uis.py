@@ -237,7 +237,7 @@ async def test_what_a_person_must_mend_holds_everything_and_then_lets_it_go(
 
 async def test_attempts_end_and_one_button_starts_them_again(desk: Desk) -> None:
     await desk.switch()
-    desk.uis.uis.switch(fault_rate=1.0, fault_kinds=["http_502"])
+    desk.uis.uis.switch(fault_rate=1.0, fault_kinds=["internal_error"])
     await desk.salon.webhook(webhook(713))
     await desk.until(713, "failed")
     desk.uis.uis.switch(fault_rate=0.0)
