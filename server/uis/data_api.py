@@ -501,6 +501,13 @@ class DataApi:
                 break
         return rows
 
+    async def visitors(self, ids: Sequence[int], *, priority: Priority) -> list[dict[str, Any]]:
+        """Rows of people by their ids; the method knows no pages."""
+        data = (await self._rpc.call("get.visitors", {"ids": list(ids)}, priority=priority)).get("data")
+        if not isinstance(data, list):
+            raise Unavailable("the answer has no list")
+        return [row for row in data if isinstance(row, dict)]
+
     async def _create(self, method: str, params: dict[str, Any], priority: Priority) -> bool:
         """False when it is there already."""
         try:

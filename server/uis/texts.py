@@ -152,7 +152,7 @@ class TextsApi:
     async def visitors(self, ids: Sequence[int]) -> dict[int, Visitor]:
         found: dict[int, Visitor] = {}
         for part in groups(dict.fromkeys(ids), _AT_ONCE):
-            rows, _ = await self._api.report("get.visitors", {"ids": list(part)}, priority=self._priority)
+            rows = await self._api.visitors(part, priority=self._priority)
             found |= {visitor.id: visitor for row in rows if (visitor := visitor_of(row))}
         return found
 
