@@ -57,6 +57,13 @@ class Settings(BaseSettings):
     uis_data_api_url: str = Field("https://dataapi.uiscom.ru/v2.0", description="UIS Data API")
     uis_call_api_url: str = Field("https://callapi.uiscom.ru/v4.0", description="UIS Call API")
     uis_chat_api_url: str = Field("https://chatapi.uiscom.ru/v1.0", description="UIS Chat API")
+    uis_media_url: str = Field(
+        "https://app.uiscom.ru", description="Where recordings of UIS lie (CoMagic: app.comagic.ru)"
+    )
+    recording_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
+        ("app.uiscom.ru", "app.comagic.ru", "media.uiscom.ru", "media.comagic.ru"),
+        description="Hosts whose recordings are played through us, comma-separated",
+    )
     match_grace_s: float = Field(90, ge=0, description="How long a booking waits for the browser's report")
     reconcile_period_s: float = Field(600, gt=0, description="How often bookings are compared with the vendor's list")
     retry_schedule_s: Annotated[tuple[Annotated[float, Field(ge=0, allow_inf_nan=False)], ...], NoDecode] = Field(
@@ -88,9 +95,9 @@ class Settings(BaseSettings):
             return tuple(float(part) for part in value.strip("[]() ").split(",") if part.strip())
         return value
 
-    @field_validator("trusted_proxies", mode="before")
+    @field_validator("trusted_proxies", "recording_hosts", mode="before")
     @classmethod
-    def _networks(cls, value: Any) -> Any:
+    def _listed(cls, value: Any) -> Any:
         if isinstance(value, str):
             return tuple(part.strip() for part in value.split(",") if part.strip())
         return value

@@ -23,6 +23,8 @@ from server.bookings import backfill, reconcile
 from server.bookings import catching_up_store as catching_up
 from server.bookings import flow as bookings
 from server.bookings.source import passing_over
+from server.calls import flow as calls
+from server.calls import networks
 from server.chats import flow as texts
 from server.chats import reading as text_reading
 from server.chats import store as text_store
@@ -53,7 +55,8 @@ from server.platform.vault import Vault
 from server.settings import Settings
 from server.tracking import flow as tracking
 from server.tracking.collector import HITS_TOPIC
-from server.vendors import uis_notifications, uis_texts
+from server.vendors import uis_calls, uis_notifications, uis_texts
+from server.vendors.calls import Calls
 
 _log = logger(__name__)
 LEADS_TOPIC = "leads"
@@ -62,7 +65,7 @@ TEXTS_TOPIC = "texts"
 NOT_CONNECTED = "the account is not connected; run `yclick account connect yclients ACCOUNT`"
 _LOOK_EVERY_S = 0.5
 #: How many jobs of a family run at once. Decisions ask the database alone; the others wait for a vendor most of the time.
-_PLACES = {"decisions": 8, "reads": 4, "deliveries": 6, "marketplace": 2}
+_PLACES = {"popups": 16, "decisions": 8, "reads": 4, "deliveries": 6, "marketplace": 2}
 _ALIVE_LOCK = 0x79636C6976650  # "yclive": held by every living worker
 
 
@@ -89,21 +92,26 @@ class Worker:
         self.handlers: dict[str, Handle] = {
             "yclients": self._take_yclients, "uis": self._take_uis, marketplace.DOOR: self._take_app_event,
         }  # fmt: skip
+        self._calls = Calls(parts.settings, parts.pool, parts.bus, parts.vault, parts.lookup, self._vendors)
         #: Which notification of UIS is acted on, and by whom.
-        self.notifications = uis_notifications.table(uis_texts.HANDLERS)
+        self.notifications = uis_notifications.table(uis_calls.handlers(parts.vault), uis_texts.HANDLERS)
         # Families apart, so that nobody's match ever waits for a vendor's answer to somebody else.
         families: dict[str, dict[str, outbox.Run]] = {
             "decisions": {
                 bookings.CHANGED_JOB: self._booking_changed,
                 tracking.EVIDENCE_JOB: self._evidence,
                 tracking.SESSION_JOB: self._session_known,
+                calls.SETTLE_JOB: self._calls.settle,
             },
+            "popups": {calls.POPUP_JOB: self._calls.popup},
             "reads": {bookings.READ_JOB: self._read_booking, texts.READ_JOB: self._read_texts},
             "marketplace": {marketplace.LINK_JOB: self._look_at_link},
             "deliveries": {
                 relay.JOBS["lead"]: self._deliver_leads,
                 relay.JOBS["deal"]: self._deliver_deals,
                 relay.JOBS["client"]: self._deliver_clients,
+                relay.JOBS["call"]: self._calls.deliver,
+                networks.SETUP_JOB: self._calls.setup,
             },
         }
         self._crews = {
@@ -115,6 +123,9 @@ class Worker:
         loops = {
             "hits": self._loop(HITS_TOPIC, self._hits),
             "inbox": self._loop(INBOX_TOPIC, self._inbox),
+            # Apart: while a phone rings nobody waits behind a storm of bookings.
+            "inbox-uis": self._loop(INBOX_TOPIC, self._inbox_uis),
+            "reports": self._loop("reports", self._calls.read_report, every_s=1.0),
             **{
                 name: self._loop(JOBS_TOPIC, partial(crew.step, now=utc_now), pause=crew.pause)
                 for name, crew in self._crews.items()
@@ -206,8 +217,15 @@ class Worker:
             await self._parts.bus.publish(JOBS_TOPIC)
         return done
 
+    async def _inbox_uis(self) -> int:
+        done = await inbox.work_inbox(self._parts.pool, self.handlers, now=utc_now(), limit=8, only="uis")
+        if done:
+            await self._parts.bus.publish(FEED_TOPIC)
+            await self._parts.bus.publish(JOBS_TOPIC)
+        return done
+
     async def _inbox(self) -> int:
-        done = await inbox.work_inbox(self._parts.pool, self.handlers, now=utc_now())
+        done = await inbox.work_inbox(self._parts.pool, self.handlers, now=utc_now(), only="others")
         if done:
             await self._parts.bus.publish(FEED_TOPIC)
             await self._parts.bus.publish(JOBS_TOPIC)

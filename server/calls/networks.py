@@ -83,3 +83,11 @@ async def mark(conn: Conn, account_id: UUID, network_id: UUID, state: State, not
         "update network set state = $3, state_note = $4, updated_at = $5 where account_id = $1 and network_id = $2",
         account_id, network_id, state, note[:500], now,
     )  # fmt: skip
+
+
+async def state(conn: Conn, account_id: UUID, network_id: UUID) -> State | None:
+    """None where there is no such network."""
+    told: State | None = await conn.fetchval(
+        "select state from network where account_id = $1 and network_id = $2", account_id, network_id
+    )
+    return told

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID
 
 from server.delivery import ledger
@@ -260,7 +260,18 @@ async def _drain(pool: Pool, group: Sequence[tuple[Path, Spooled]], find_account
     return done
 
 
-async def work_inbox(pool: Pool, handlers: dict[str, Handle], *, now: datetime, limit: int = 50) -> int:
+#: Which bodies a loop takes. Written out, so that the index of each is used.
+_TAKEN = {"": "", "uis": " and vendor = 'uis'", "others": " and vendor <> 'uis'"}
+
+
+async def work_inbox(
+    pool: Pool,
+    handlers: dict[str, Handle],
+    *,
+    now: datetime,
+    limit: int = 50,
+    only: Literal["", "uis", "others"] = "",
+) -> int:
     """Works on due bodies, oldest first, each in a transaction of its own; answers how many were taken.
 
     Two workers never hold the same body: a claimed one is not due again until its lease ends.
@@ -269,7 +280,7 @@ async def work_inbox(pool: Pool, handlers: dict[str, Handle], *, now: datetime, 
         claimed = await conn.fetch(
             "update inbox i set run_at = $1::timestamptz + $3 * interval '1 second', attempts = attempts + 1"
             " from (select account_id, received_at, inbox_id from inbox where state = 'waiting' and run_at <= $1"
-            "  order by run_at, inbox_id limit $2 for update skip locked) due"
+            f" {_TAKEN[only]} order by run_at, inbox_id limit $2 for update skip locked) due"
             " where i.account_id = due.account_id and i.received_at = due.received_at and i.inbox_id = due.inbox_id"
             " returning i.account_id, i.inbox_id, i.received_at, i.vendor, i.body, i.body_size, i.attempts",
             now, limit, _LEASE_S,

@@ -19,13 +19,18 @@ from server.platform import metrics
 from server.platform.ids import new_id
 from server.platform.postgres import Conn, Pool, Row
 
-Kind = Literal["lead", "deal", "client"]
+Kind = Literal["lead", "deal", "client", "call"]
 State = Literal["waiting", "delivered", "retrying", "failed", "held", "off"]
 Vendor = Literal["uis", "yclients"]
 #: Job of the outbox: deliver what is due of this kind for one account.
-JOBS: Mapping[Kind, str] = {"lead": "leads.deliver", "deal": "deals.deliver", "client": "clients.deliver"}
+JOBS: Mapping[Kind, str] = {
+    "lead": "leads.deliver",
+    "deal": "deals.deliver",
+    "client": "clients.deliver",
+    "call": "calls.deliver",
+}
 #: The connection over which a kind goes.
-OVER: Mapping[Kind, Vendor] = {"lead": "uis", "deal": "uis", "client": "yclients"}
+OVER: Mapping[Kind, Vendor] = {"lead": "uis", "deal": "uis", "client": "yclients", "call": "yclients"}
 _ONE_KEY = "all"
 #: Code of what is held because its branch is frozen: a reason of its own, which no mended connection ends.
 BRANCH_FROZEN = "app_frozen"

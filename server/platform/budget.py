@@ -42,17 +42,27 @@ class Window:
     seconds: float
     calls: int
     by_class: Mapping[Priority, int] = field(default_factory=dict)
+    #: The same while somebody has to be called at once now and then: a phone rings and does not wait.
+    urgent: Mapping[Priority, int] = field(default_factory=dict)
 
-    def limit(self, priority: Priority) -> int:
-        return min(self.calls, self.by_class.get(priority, self.calls))
+    def limit(self, priority: Priority, *, urgent: bool = False) -> int:
+        limit = min(self.calls, self.by_class.get(priority, self.calls))
+        return min(limit, self.urgent.get(priority, limit)) if urgent else limit
 
 
 _LOW = (Priority.RECONCILE, Priority.BACKFILL)
 #: A little longer than the vendor's own: its clock starts when a call arrives, and calls are not equally long under way.
 YCLIENTS_WINDOWS = (
-    Window(1.15, 5, dict.fromkeys(_LOW, 4)),
-    Window(60.5, 200, {Priority.WEBHOOK: 197, **dict.fromkeys(_LOW, 190)}),
+    Window(1.15, 5, dict.fromkeys(_LOW, 4), {Priority.WEBHOOK: 3, **dict.fromkeys(_LOW, 1)}),
+    Window(
+        60.5,
+        200,
+        {Priority.WEBHOOK: 197, **dict.fromkeys(_LOW, 190)},
+        {Priority.WEBHOOK: 180, **dict.fromkeys(_LOW, 120)},
+    ),
 )
+#: For so long after an urgent call the others leave more room for the next.
+URGENT_S = 120.0
 
 
 #: Points of the tariff a minute, by account; a tighter tariff says so, and is then waited for (`pause`).
@@ -74,14 +84,16 @@ PLANS: Mapping[str, Plan] = {
 _EVERYBODY = UUID(int=0)
 
 
-def wait_s(spent: deque[float], windows: tuple[Window, ...], priority: Priority, now: float) -> float:
+def wait_s(
+    spent: deque[float], windows: tuple[Window, ...], priority: Priority, now: float, *, urgent: bool = False
+) -> float:
     """Seconds until a call of this class fits into every window; `spent` are the times of calls, oldest first."""
     longest = max(window.seconds for window in windows)
     while spent and spent[0] <= now - longest:
         spent.popleft()
     wait = 0.0
     for window in windows:
-        limit = window.limit(priority)
+        limit = window.limit(priority, urgent=urgent)
         if len(spent) >= limit:
             wait = max(wait, spent[-limit] + window.seconds - now)
     return wait
@@ -99,10 +111,17 @@ class LongPause(Exception):
         self.seconds = seconds
 
 
+class NoLongerWanted(Exception):
+    """What waited for its turn is of no use any more; nothing was sent."""
+
+
+Wanted = Callable[[], Awaitable[bool]]
+
+
 class Tally(Protocol):
     """Where the calls are counted. `ask` answers 0 and has counted the call, or seconds to wait before asking again."""
 
-    async def ask(self, priority: Priority) -> float: ...
+    async def ask(self, priority: Priority, *, urgent: bool = False) -> float: ...
     async def pause(self, seconds: float) -> None: ...
 
 
@@ -113,10 +132,14 @@ class LocalTally:
         self._windows, self._now = windows, now
         self._spent: deque[float] = deque()
         self._paused_until = 0.0
+        self._urgent_until = 0.0
 
-    async def ask(self, priority: Priority) -> float:
+    async def ask(self, priority: Priority, *, urgent: bool = False) -> float:
         now = self._now()
-        wait = max(self._paused_until - now, wait_s(self._spent, self._windows, priority, now))
+        if urgent:
+            self._urgent_until = now + URGENT_S
+        soon = now < self._urgent_until
+        wait = max(self._paused_until - now, wait_s(self._spent, self._windows, priority, now, urgent=soon))
         if wait <= 0:
             self._spent.append(now)
         return max(0.0, wait)
@@ -132,28 +155,33 @@ class SharedTally:
         self._pool, self._host, self._windows = pool, host, windows
         self._account_id = account_id or _EVERYBODY
 
-    async def ask(self, priority: Priority) -> float:
+    async def ask(self, priority: Priority, *, urgent: bool = False) -> float:
         async with self._pool.acquire(timeout=5) as conn, conn.transaction():
             await conn.execute(
                 "insert into vendor_budget (account_id, host) values ($1, $2) on conflict do nothing",
                 self._account_id, self._host,
             )  # fmt: skip
             row = await conn.fetchrow(
-                "select spent, paused_until from vendor_budget where account_id = $1 and host = $2 for update",
+                "select spent, paused_until, urgent_at from vendor_budget where account_id = $1 and host = $2 for update",
                 self._account_id, self._host,
             )  # fmt: skip
             assert row is not None
             # Read after the lock: another process may have counted while we waited for it.
             now: float = await conn.fetchval("select extract(epoch from clock_timestamp())::float8")
             spent = deque(row["spent"])
-            wait = max(row["paused_until"] - now, wait_s(spent, self._windows, priority, now))
+            urgent_at = now if urgent else row["urgent_at"]
+            soon = now < urgent_at + URGENT_S
+            wait = max(row["paused_until"] - now, wait_s(spent, self._windows, priority, now, urgent=soon))
+            if wait > 0 and not urgent:
+                return float(wait)
+            if wait <= 0:
+                spent.append(now)
+            await conn.execute(
+                "update vendor_budget set spent = $3, urgent_at = $4 where account_id = $1 and host = $2",
+                self._account_id, self._host, list(spent), urgent_at,
+            )  # fmt: skip
             if wait > 0:
                 return float(wait)
-            spent.append(now)
-            await conn.execute(
-                "update vendor_budget set spent = $3 where account_id = $1 and host = $2",
-                self._account_id, self._host, list(spent),
-            )  # fmt: skip
         return 0.0
 
     async def pause(self, seconds: float) -> None:
@@ -173,6 +201,7 @@ class _Wish:
     account: str
     order: int
     ready: asyncio.Future[None]
+    wanted: Wanted | None = None
 
 
 class Budgets:
@@ -206,10 +235,14 @@ class Budget:
         self._came = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
-    async def take(self, priority: Priority, account: str) -> None:
-        """Returns when this call may be made. Raises `LongPause`."""
+    async def take(self, priority: Priority, account: str, wanted: Wanted | None = None) -> None:
+        """Returns when this call may be made. Raises `LongPause`.
+
+        A call with `wanted` is urgent: it is asked before each look at the count, and one that is of no use any more
+        ends as `NoLongerWanted` without having cost anything.
+        """
         self._counter += 1
-        wish = _Wish(priority, account, self._counter, asyncio.get_running_loop().create_future())
+        wish = _Wish(priority, account, self._counter, asyncio.get_running_loop().create_future(), wanted)
         self._wishes.append(wish)
         self._came.set()
         if self._task is None or self._task.done():
@@ -230,7 +263,10 @@ class Budget:
             wish = min(self._wishes, key=lambda wish: (wish.priority, self._served.get(wish.account, 0), wish.order))
             self._came.clear()
             try:
-                wait = await self._tally.ask(wish.priority)
+                if wish.wanted and not await wish.wanted():
+                    self._refuse(wish, NoLongerWanted())
+                    continue
+                wait = await self._tally.ask(wish.priority, urgent=wish.wanted is not None)
             except DATABASE_AWAY as error:
                 # Nobody can say what the others have spent: wait rather than break the vendor's limit.
                 _log.warning("budget.database_away", error=type(error).__name__)
@@ -240,13 +276,16 @@ class Budget:
                 _log.exception("budget.ask_failed")
                 wait = 1.0
             if wait > PATIENCE_S:
-                self._wishes = [other for other in self._wishes if other is not wish]
-                if not wish.ready.done():
-                    wish.ready.set_exception(LongPause(wait))
+                self._refuse(wish, LongPause(wait))
             elif wait > 0:
                 await self._nap(wait)
             else:
                 self._grant(wish)
+
+    def _refuse(self, wish: _Wish, error: Exception) -> None:
+        self._wishes = [other for other in self._wishes if other is not wish]
+        if not wish.ready.done():
+            wish.ready.set_exception(error)
 
     def _grant(self, wish: _Wish) -> None:
         if wish in self._wishes:

@@ -22,7 +22,7 @@ from urllib.parse import SplitResult, urlsplit
 import httpx2 as httpx
 
 from server.platform import metrics
-from server.platform.budget import PLANS, Budgets, LongPause, Priority
+from server.platform.budget import PLANS, Budgets, LongPause, Priority, Wanted
 from server.platform.log import redact
 
 
@@ -31,7 +31,18 @@ class VendorError(Exception):
 
 
 class Unavailable(VendorError):
-    """No usable answer: broken connection, time over, 5xx, an HTML page instead of JSON, breaker open."""
+    """No usable answer: broken connection, time over, 5xx, an HTML page instead of JSON, breaker open.
+
+    `sent`: whether the other side may have taken it all the same.
+    """
+
+    sent = True
+
+
+class NotSent(Unavailable):
+    """As `Unavailable`, and nothing was taken: no connection, or the vendor said that it is closed for now."""
+
+    sent = False
 
 
 class RateLimited(VendorError):
@@ -88,7 +99,7 @@ class Breaker:
         if self._in_row < self._failures:
             return
         if self._now() < self._closed_until or self._trying:
-            raise Unavailable("the vendor keeps failing; calls are paused for a moment")
+            raise NotSent("the vendor keeps failing; calls are paused for a moment")
         self._trying = True
 
     def leave(self, *, failed: bool) -> None:
@@ -131,9 +142,11 @@ class Egress:
         json: Any = None,
         params: Mapping[str, str] | None = None,
         errors_in_json: bool = False,
+        wanted: Wanted | None = None,
     ) -> Answer:
         """One call. Raises `Unavailable`, `RateLimited` or `ForbiddenAddress`; any other status is answered.
 
+        `wanted` makes it urgent; should it say no while the call waits for its turn, `NoLongerWanted` is raised.
         `errors_in_json`: a vendor that tells its refusals in JSON may do so under a status of 5xx, too.
         """
         host = _split(url)[0].netloc
@@ -143,7 +156,7 @@ class Egress:
         attempts = 3 if method == "GET" else 1
         for attempt in range(1, attempts + 1):
             try:
-                await budget.take(priority, account)
+                await budget.take(priority, account, wanted)
             except LongPause as pause:
                 raise RateLimited(pause.seconds) from None
             breaker.enter()
@@ -184,6 +197,8 @@ class Egress:
                     body = await self._read(response)
         except TimeoutError:
             raise Unavailable(f"no answer within {self._limits.total_s:g} s") from None
+        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
+            raise NotSent(f"the connection failed ({type(error).__name__})") from None
         except httpx.HTTPError as error:
             raise Unavailable(f"the connection failed ({type(error).__name__})") from None
         return Answer(
@@ -223,7 +238,7 @@ class Egress:
                 asyncio.get_running_loop().getaddrinfo(name, port, type=socket.SOCK_STREAM), self._limits.connect_s
             )
         except (OSError, TimeoutError, UnicodeError):
-            raise Unavailable("the name cannot be resolved") from None
+            raise NotSent("the name cannot be resolved") from None
         addresses = [str(item[4][0]) for item in found]
         if not addresses or not (self._allow_private or all(is_public(address) for address in addresses)):
             raise ForbiddenAddress("the name leads to an address that is not public")
@@ -242,7 +257,7 @@ def _split(url: str) -> tuple[SplitResult, int | None]:
 def _refuse_failed(answer: Answer, *, in_json: bool) -> None:
     """Raises `Unavailable` for an answer that says only that something broke."""
     if answer.status in (500, 502, 503, 504) and not (in_json and "json" in answer.content_type):
-        raise Unavailable(f"the vendor answered {answer.status}")
+        raise (NotSent if answer.status == 503 else Unavailable)(f"the vendor answered {answer.status}")
 
 
 @asynccontextmanager

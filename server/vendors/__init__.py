@@ -28,20 +28,24 @@ from server.platform.log import logger
 from server.platform.postgres import Conn, Pool
 from server.platform.vault import Vault
 from server.settings import Settings
+from server.uis.calls import CallsApi
 from server.uis.data_api import DataApi
 from server.uis.model import Access, Key, Login
 from server.uis.rpc import Memory
 from server.uis.texts import TextsApi
 from server.vendors.uis import LeadsOfUis, directory_of
+from server.vendors.uis_calls import CallsOfUis
 from server.vendors.uis_deals import DealsOfUis, Ensured
 from server.vendors.uis_texts import TextsOfUis
 from server.vendors.yclients import YCLIENTS, BookingsOfYclients
 from server.vendors.yclients_app import AppOfYclients, asked_by
 from server.vendors.yclients_clients import Categories, ClientsOfYclients
 from server.vendors.yclients_deals import RECORDS
+from server.vendors.yclients_telephony import TelephonyOfYclients
 from server.yclients.client import Token, YclientsClient
 from server.yclients.clients import ClientsApi
 from server.yclients.marketplace import MarketplaceClient, read_event
+from server.yclients.telephony import TelephonyApi
 from server.yclients.webhooks import whole_id
 
 __all__ = ["RECORDS", "YCLIENTS", "Vendors"]
@@ -64,6 +68,23 @@ class Vendors:
 
     async def close(self) -> None:
         await self._egress.close()
+
+    async def telephony(self, pool: Pool, account_id: UUID) -> TelephonyOfYclients | None:
+        """Networks are told with our own token; the account's login only looks. None: we have no token."""
+        async with pool.acquire() as conn:
+            secret = await accounts.credentials(conn, self._vault, account_id, "yclients") or {}
+        client = self._yclients(account_id, secret)
+        if not client.has_token:
+            return None
+        branches = await self.yclients(pool, account_id)
+        return TelephonyOfYclients(
+            TelephonyApi(client), {company_id: TelephonyApi(one) for company_id, one in branches.items()}
+        )
+
+    async def call_source(self, pool: Pool, account_id: UUID, priority: Priority) -> CallsOfUis | None:
+        """None when UIS is not connected."""
+        api = await self.uis(pool, account_id)
+        return CallsOfUis(CallsApi(api, media_url=self._settings.uis_media_url, priority=priority)) if api else None
 
     async def yclients(self, pool: Pool, account_id: UUID) -> dict[int, YclientsClient]:
         """Clients by company id, for the branches that can be read: with the token of the application, or the account's."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any
 
-from server.platform.budget import Priority
+from server.platform.budget import Priority, Wanted
 from server.platform.egress import Answer, Egress, Forbidden, Rejected, Unauthorized, Unavailable
 from server.yclients.webhooks import storable, whole_id
 
@@ -52,6 +52,11 @@ class YclientsClient:
         self._base_url = base_url.rstrip("/")
         self._partner_token, self._user_token = partner_token, user_token
         self._account = account
+
+    @property
+    def has_token(self) -> bool:
+        """Whether anything may be asked at all: without our own token nothing is."""
+        return bool(self._partner_token)
 
     async def get_record(
         self, company_id: int, record_id: int, *, priority: Priority = Priority.WEBHOOK
@@ -153,9 +158,13 @@ class YclientsClient:
         body: Any = None,
         priority: Priority,
         none_on_404: bool = False,
+        as_user: bool = True,
+        wanted: Wanted | None = None,
     ) -> Any:
-        """`data` of the answer, for the parts of the API that stand in files of their own."""
-        answer = await self._call(method, path, params=params, body=body, priority=priority)
+        """`data` of the answer, for the parts of the API that stand in files of their own. `wanted`: see the egress."""
+        answer = await self._call(
+            method, path, params=params, body=body, priority=priority, as_user=as_user, wanted=wanted
+        )
         if none_on_404 and answer.status == 404:
             return None
         return answer_data(answer, answer_document(answer))
@@ -182,6 +191,7 @@ class YclientsClient:
         body: Any = None,
         priority: Priority,
         as_user: bool = True,
+        wanted: Wanted | None = None,
     ) -> Answer:
         authorization = f"Bearer {self._partner_token}"
         if as_user and self._user_token:
@@ -189,6 +199,7 @@ class YclientsClient:
         return await self._egress.call(
             method, f"{self._base_url}/api/v1{path}", vendor="yclients", account=self._account, priority=priority,
             headers={"Accept": ACCEPT, "Authorization": authorization}, params=params, json=body,
+            wanted=wanted,
         )  # fmt: skip
 
 

@@ -151,7 +151,7 @@ class _FailsOnce(LocalTally):
 
     failed = False
 
-    async def ask(self, priority: Priority) -> float:
+    async def ask(self, priority: Priority, *, urgent: bool = False) -> float:
         if not self.failed:
             self.failed = True
             raise asyncpg.UndefinedTableError
