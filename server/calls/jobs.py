@@ -245,21 +245,16 @@ def _zone(known: Known, company_id: int) -> str:
     return next((one.timezone for one in known.branches if one.company_id == company_id), known.zone.key)
 
 
-# --- whether numbers here and there are the same
+# --- whether the other system's routing knows our numbers
 
 
-async def check_numbers(
-    around: Surroundings, desk: TelephonyDesk | None, *, entered: Sequence[str] | None, now: datetime
-) -> list[Checked]:
-    """Our numbers beside the booking system's routing: by what its owner copied from there, else by what calls show.
-
-    Its API tells nothing of routing, so where neither is known a number is unknown.
-    """
+async def check_numbers(around: Surroundings, desk: TelephonyDesk | None, *, now: datetime) -> list[Checked]:
+    """Of each number of the settings whether calls delivered lately stand in its branch's list there."""
     async with around.pool.acquire() as conn:
         settings = read_settings(await accounts.integration_settings(conn, around.account_id, "telephony"))
     numbers = [row.number for network in settings.networks for row in network.numbers]
-    shown = await _shown(around, desk, now=now) if desk and entered is None else {}
-    return [check_number(number, entered, shown.get(number)) for number in numbers]
+    shown = await _shown(around, desk, now=now) if desk else {}
+    return [check_number(number, shown.get(number)) for number in numbers]
 
 
 async def _shown(

@@ -321,34 +321,20 @@ def entry_of(session_id: str, call: Call, link: str) -> Entry:
     )  # fmt: skip
 
 
-# --- whether numbers there and here are the same
-
-Match = Literal["equal", "differs", "unknown"]
+# --- whether the other system's routing knows our numbers
 
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """One of our numbers. `entered`: as it stands in the other system's routing, where the owner told."""
+    """One of our numbers: whether calls told under it show in its branch. `unknown`: there was none to look for.
+
+    The other system has no way to read its routing, so this is all that can be seen from here; `numbers.py` compares
+    what its owner copies from there.
+    """
 
     number: str
-    match: Match
-    why: Literal["", "not_entered", "not_digits", "not_shown", "shown", "absent"]
-    entered: str = ""
+    match: Literal["equal", "differs", "unknown"]
 
 
-def check_number(number: str, entered: Sequence[str] | None, shown: bool | None) -> Checked:
-    """YCLIENTS has no way to read its routing: what the owner copied from it decides, else whether calls show there.
-
-    `shown`: whether delivered calls of this number stand in the branch's list; None: there was none to look for.
-    """
-    if entered is not None:
-        for text in entered:
-            if text.strip() == number:
-                return Checked(number, "equal", "", text)
-        for text in entered:
-            if phone_digits(text) == phone_digits(number):
-                return Checked(number, "differs", "not_digits", text)
-        return Checked(number, "differs", "absent")
-    if shown is None:
-        return Checked(number, "unknown", "not_entered")
-    return Checked(number, "equal", "shown") if shown else Checked(number, "differs", "not_shown")
+def check_number(number: str, shown: bool | None) -> Checked:
+    return Checked(number, "unknown" if shown is None else "equal" if shown else "differs")
