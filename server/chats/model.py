@@ -49,7 +49,7 @@ class Text:
     status: Status
     started_at: datetime
     ended_at: datetime | None = None
-    read: bool = False  # whether a report told of it
+    read: bool = False  # whether a report told of it as it now is: of a chat that ended, after its end
     communication_id: int | None = None
     site_id: int | None = None
     site: str = ""
@@ -100,8 +100,10 @@ def text_of(tellings: Iterable[Telling]) -> Text:
     # A start that is told is the truth; else the first we heard is the nearest to it.
     started_at = min(starts) if starts else min(one.at for one in told)
     status, ended_at = ("sent", None) if kind == "form" else _status(told)
+    reports = [one for one in told if one.event == "report"]
+    read = any(status in ("going_on", "sent") or one.facts.get("status") in _CLOSED for one in reports)
     return Text(
-        kind, status, started_at, ended_at, read=any(one.event == "report" for one in told),
+        kind, status, started_at, ended_at, read=read,
         tags=tuple(sorted(tags, key=str)), **known,
     )  # fmt: skip
 

@@ -52,6 +52,13 @@ class Desk:
                 now=utc_now() - ago,
             )  # fmt: skip
 
+    async def unwatched(self) -> None:
+        """Nothing is compared: what is not told is not known."""
+        await self.pool.execute(
+            "insert into text_watch (account_id, next_look_at, period_s) values ($1, now() + interval '1 hour', 60)",
+            self.salon.made.account.account_id,
+        )
+
     def tell(self, *events: str) -> None:
         """These events of UIS are told to us from now on."""
         url = str(self.salon.http.make_url(f"/hooks/uis/{self.salon.made.hook_tokens['uis']}"))
@@ -123,9 +130,7 @@ async def test_the_end_of_a_chat_makes_a_client_with_the_conversation(desk: Desk
 async def test_the_start_of_a_chat_makes_the_client_while_it_goes_on(desk: Desk) -> None:
     """Without any notification: nothing tells of a start. The contact comes later in the chat."""
     await desk.switch(chats={"create_on": "start"})
-    await desk.pool.execute("update text_watch set next_look_at = now()")
     chat = await desk.uis.talks.chat(scenario="open", contacts_at="never", scale=0.0, until_end=True)
-    await desk.pool.execute("update text_watch set next_look_at = now()")
 
     async def hurry(*reasons: str) -> None:
         async def there() -> bool:
@@ -164,9 +169,9 @@ async def test_a_tag_makes_the_client(desk: Desk) -> None:
 
 
 async def test_a_tag_on_a_chat_nobody_told_of_is_looked_up(desk: Desk) -> None:
+    await desk.unwatched()
     await desk.switch(chats={"create_on": "tag"})
     desk.tell("set_mark")
-    await desk.pool.execute("update text_watch set next_look_at = now() + interval '1 hour', compared_at = now()")
     await desk.uis.talks.chat(phone="79165550101", tag=515116, scale=0.02, until_end=True)
 
     async def made() -> bool:

@@ -73,6 +73,13 @@ def test_what_has_ended_stays_ended_and_a_tag_stays_set(some: list[Telling], mor
     assert set(before.tags) <= set(after.tags)
 
 
+def test_a_report_from_before_the_end_tells_nothing_of_it() -> None:
+    before, end = telling("report", 0, status="new"), telling("end", 1, "notification")
+    assert text_of([before]).read
+    assert not text_of([before, end]).read
+    assert text_of([before, end, telling("report", 2, status="succeed")]).read
+
+
 def test_an_empty_conversation_is_known_to_be_empty() -> None:
     assert text_of([telling("end", 1, "notification")]).transcript is None
     assert text_of([telling("end", 1, "notification"), telling("talk", 2, transcript="")]).transcript == ""
