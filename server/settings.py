@@ -10,6 +10,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
@@ -70,6 +71,14 @@ class Settings(BaseSettings):
         (5, 30, 120, 600, 1800, 7200, 18000, 36000, 86400, 86400),
         description="Pauses between attempts of a job, seconds, comma-separated",
     )
+    smtp_host: str = Field("", description="Mail server for notices to owners; empty: no mail")
+    smtp_port: int = Field(587, ge=1, le=65535, description="Port of the mail server")
+    smtp_tls: Literal["starttls", "tls", "none"] = Field(
+        "starttls", description="How mail is protected: starttls, tls from the beginning, none"
+    )
+    smtp_user: str = Field("", description="Login at the mail server; empty: none")
+    smtp_password: SecretStr = Field(SecretStr(""), description="Password at the mail server")
+    smtp_from: str = Field("", description="Sender of notices; empty: yclick@ and the host of YCLICK_PUBLIC_URL")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level written")
     log_format: Literal["json", "console"] = Field("json", description="json for machines, console for people")
     trusted_proxies: Annotated[tuple[str, ...], NoDecode] = Field(
@@ -111,6 +120,10 @@ class Settings(BaseSettings):
     def base_url(self) -> str:
         """Address of this server for links we hand out; never taken from a request's Host header."""
         return self.public_url or f"http://{'localhost' if self.host in ('0.0.0.0', '::') else self.host}:{self.port}"  # noqa: S104
+
+    @property
+    def mail_sender(self) -> str:
+        return self.smtp_from or f"yclick@{urlsplit(self.base_url).hostname or 'localhost'}"
 
 
 def load_settings(environ: Mapping[str, str] | None = None, **overrides: Any) -> Settings:

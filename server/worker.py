@@ -18,19 +18,20 @@ from server import vendors
 from server.accounts import flow as accounts
 from server.accounts.authorize import CodeWanted, Entered
 from server.accounts.lookup import Lookup
-from server.accounts.store import account_of_hook
+from server.accounts.store import account_of_hook, owners
 from server.bookings import backfill, reconcile
 from server.bookings import catching_up_store as catching_up
 from server.bookings import flow as bookings
 from server.bookings.source import passing_over
 from server.calls import flow as calls
 from server.calls import networks
+from server.cabinet.notices import letter
 from server.chats import flow as texts
 from server.chats import reading as text_reading
 from server.chats import store as text_store
 from server.clients import sending as client_sending
 from server.deals import flow as deals
-from server.delivery import inbox, outbox, relay, retention
+from server.delivery import inbox, notices, outbox, relay, retention
 from server.delivery.inbox import Handle
 from server.delivery.outbox import JOBS_TOPIC
 from server.delivery.routes import INBOX_TOPIC
@@ -49,6 +50,7 @@ from server.platform.bus import Bus, Subscription
 from server.platform.clock import utc_now
 from server.platform.egress import RateLimited, Unauthorized
 from server.platform.log import logger
+from server.platform.mail import MailRefused, MailServer, send_mail
 from server.platform.phones import phone_e164
 from server.platform.postgres import DATABASE_AWAY, Conn, Pool
 from server.platform.vault import Vault
@@ -65,7 +67,7 @@ TEXTS_TOPIC = "texts"
 NOT_CONNECTED = "the account is not connected; run `yclick account connect yclients ACCOUNT`"
 _LOOK_EVERY_S = 0.5
 #: How many jobs of a family run at once. Decisions ask the database alone; the others wait for a vendor most of the time.
-_PLACES = {"popups": 16, "decisions": 8, "reads": 4, "deliveries": 6, "marketplace": 2}
+_PLACES = {"popups": 16, "decisions": 8, "reads": 4, "deliveries": 6, "marketplace": 2, "letters": 1}
 _ALIVE_LOCK = 0x79636C6976650  # "yclive": held by every living worker
 
 
@@ -104,6 +106,7 @@ class Worker:
                 calls.SETTLE_JOB: self._calls.settle,
             },
             "popups": {calls.POPUP_JOB: self._calls.popup},
+            "letters": {notices.MAIL_JOB: self._mail_notice},
             "reads": {bookings.READ_JOB: self._read_booking, texts.READ_JOB: self._read_texts},
             "marketplace": {marketplace.LINK_JOB: self._look_at_link},
             "deliveries": {
@@ -457,6 +460,32 @@ class Worker:
         await self._parts.bus.publish(JOBS_TOPIC)
         if due is not None:
             raise outbox.Later(due)
+
+    async def _mail_notice(self, job: outbox.Job) -> None:
+        """One letter to each owner; without a mail server the cabinet alone tells."""
+        settings = self._parts.settings
+        known = await self._parts.lookup.known(job.account_id)
+        if not settings.smtp_host or known is None:
+            return
+        server = MailServer(
+            settings.smtp_host, settings.smtp_port, settings.smtp_tls, settings.smtp_user,
+            settings.smtp_password.get_secret_value(), settings.mail_sender,
+        )  # fmt: skip
+        async with self._parts.pool.acquire() as conn:
+            row = await notices.one(conn, job.account_id, UUID(job.key))
+            people = await owners(conn, job.account_id)
+        if row is None:
+            return
+        taken, refused = 0, None
+        for person in people:
+            subject, text = letter(row, known.account.name, settings.base_url, person.locale or known.account.locale)
+            try:
+                await send_mail(server, person.email, subject, text)
+                taken += 1
+            except MailRefused as error:
+                refused = error
+        if refused and not taken:  # nobody gets it twice because another's address is wrong
+            raise refused
 
     async def _evidence(self, job: outbox.Job) -> None:
         async with self._parts.pool.acquire() as conn, conn.transaction():

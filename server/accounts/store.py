@@ -246,6 +246,16 @@ async def first_owner(conn: Conn, account_id: AccountId) -> Person | None:
     return _person(row) if row else None
 
 
+async def owners(conn: Conn, account_id: AccountId) -> list[Person]:
+    """Who is told what happens to the account."""
+    rows = await conn.fetch(
+        "select account_id, person_id, email, name, role, locale from person"
+        " where account_id = $1 and role = 'owner' order by created_at",
+        account_id,
+    )
+    return [_person(row) for row in rows]
+
+
 async def save_access(conn: Conn, person: Person, *, email: str, password_hash: str | None) -> None:
     """The e-mail, and the password where a new one is given."""
     await conn.execute(

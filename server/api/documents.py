@@ -130,6 +130,10 @@ def _schemas() -> dict[str, Any]:
         ),
         "JourneyFact": _object({"at": _TIME, "kind": _TEXT, "facts": {"type": "object"}}),
         "Anything": {"type": "object"},
+        "Notice": _object({
+            "id": _TEXT, "sort": {"enum": ["failing", "exhausted", "recovered"]},
+            "topic": {"enum": ["uis", "yclients", "lead", "deal", "client", "call"]}, "at": _TEXT, "code": _TEXT, "detail": _TEXT,
+        }),
         "Delivery": _object({
             "id": _TEXT, "kind": {"enum": ["lead", "deal"]}, "booking_id": _TEXT, "company_id": _NULL_NUMBER,
             "record_id": _NULL_NUMBER, "state": {"enum": ["waiting", "delivered", "retrying", "failed", "held", "off"]},
@@ -410,6 +414,9 @@ def openapi() -> dict[str, Any]:
                 {"name": "state", "in": "query", "schema": {"enum": ["waiting", "delivered", "retrying", "failed", "held", "off"]}},
                 *_PAGING,
             ],
+        ),
+        f"{api}/notices": _get(
+            "What the owner was told of outages: each of them at most once of each sort", _list("Notice"), parameters=[*_PAGING]
         ),
         f"{api}/deliveries/{{id}}/replay": {
             "post": {

@@ -17,6 +17,7 @@ from server.cabinet import (
     integrations,
     journals,
     marketplace_page,
+    notices,
     notifications_page,
     shown,
     telephony_page,
@@ -41,6 +42,7 @@ def setup(app: web.Application, templates: Path) -> None:
         money=shown.money, phone=shown.phone, web_link=shown.web_link, pretty=shown.pretty, percent=shown.percent,
         bits=shown.bits, host=shown.host, address_text=shown.address_text,
         change=shown.change, delivery_error=shown.delivery_error, known_text=words.TEXTS.get,
+        notice=notices.sentence, mended_at=notices.mended_at,
         asset=_asset,
     )  # fmt: skip
     for part in (
@@ -55,6 +57,7 @@ def setup(app: web.Application, templates: Path) -> None:
         marketplace_page,
         install,
         access,
+        notices,
     ):
         app.add_routes(part.routes)
     app.router.add_get("/static/{name}", _static)

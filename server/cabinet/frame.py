@@ -15,7 +15,7 @@ from server.accounts.lookup import Known
 from server.accounts.model import LoginSession
 from server.accounts.web import current_session
 from server.cabinet import words
-from server.delivery import inbox, ledger, relay
+from server.delivery import inbox, ledger, notices, relay
 from server.keys import LOOKUP, POOL
 from server.leads import store as leads
 from server.platform.clock import utc_now
@@ -77,9 +77,11 @@ async def _health(request: web.Request, known: Known) -> dict[str, Any]:
         sums = await ledger.sums(conn, account_id, now - timedelta(days=7), now + timedelta(hours=1))
         held = await inbox.count_quarantined(conn, account_id)
         on_the_way = await relay.counts(conn, account_id)
+        outages = await notices.lasting(conn, account_id)
     return {
         "day": day, "held": held, "difference": sum(abs(line["difference"]) for line in sums.values()),
         "unsent": on_the_way.get("held", 0) + on_the_way.get("failed", 0), "silent": not any(line["accepted"] for line in sums.values()),
+        "outages": outages,
     }  # fmt: skip
 
 

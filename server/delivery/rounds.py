@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from typing import Protocol, TypeGuard
 from uuid import UUID
 
-from server.delivery import relay
+from server.delivery import notices, relay
 from server.delivery.relay import Delivered, Held, Kind, Parcel, Result, TryAgain
 from server.platform.postgres import Conn, Pool
 
@@ -74,6 +74,9 @@ async def deliver(
                 else ("integration_off", "")
             )
             await relay.hold_all(conn, account_id, one.kind, held or "not_connected", why, now=now)
+            if held == "connection_refused":  # by what else goes over it
+                async with conn.transaction():
+                    await notices.exhausted(conn, account_id, relay.OVER[one.kind], held, why, now=now)
         return None
     due = await relay.take_due(pool, account_id, one.kind, one.schedule_s, now=now, limit=one.group)
     begun = time.monotonic()
@@ -89,6 +92,9 @@ async def deliver(
             else:
                 await relay.settle(conn, account_id, parcel, result, one.schedule_s, now=ended)
         await _after(conn, one, account_id, connections, results, now=now)
+        if told.results:
+            async with conn.transaction():
+                await notices.note(conn, account_id, one.kind, told.results, one.schedule_s, one.own, now=ended)
         next_at = await relay.next_due(conn, account_id, one.kind, one.schedule_s)
     return max(next_at, ended + _pause(results)) if next_at else None
 

@@ -1,0 +1,162 @@
+"""An outage is told of once of each sort, however many things it holds up; on every page, in a list, by mail."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from email import message_from_bytes, policy
+from typing import Any
+
+import asyncpg
+import pytest
+from aiohttp.test_utils import TestClient, TestServer
+
+from e2e.stand.uis.app import RunningUis
+from server.app import build
+from server.settings import Settings
+from tests.conftest import eventually, make_salon
+from tests.factories import webhook
+from tests.integration.test_cabinet import Owner, browser
+
+KEY = "stand-key-0123456789"
+LEADS: dict[str, Any] = {
+    "enabled": "1", "default_entity": "source", "default_source_id": "8", "default_site_id": "43525",
+}  # fmt: skip
+
+
+class Letters:
+    """A mail server that takes whatever comes; `letters` are what it was given."""
+
+    def __init__(self) -> None:
+        self.letters: list[Any] = []
+        self.port = 0
+        self._server: asyncio.Server | None = None
+
+    async def start(self) -> None:
+        self._server = await asyncio.start_server(self._talk, "127.0.0.1", 0)
+        self.port = self._server.sockets[0].getsockname()[1]
+
+    async def stop(self) -> None:
+        assert self._server
+        self._server.close()
+        await self._server.wait_closed()
+
+    async def _talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"220 here\r\n")
+        while line := await reader.readline():
+            word = line.split()[0].upper() if line.split() else b""
+            if word == b"DATA":
+                writer.write(b"354 go on\r\n")
+                text = b""
+                while (part := await reader.readline()) != b".\r\n":
+                    text += part
+                self.letters.append(message_from_bytes(text, policy=policy.default))
+            writer.write(b"221 bye\r\n" if word == b"QUIT" else b"250 fine\r\n")
+            if word == b"QUIT":
+                break
+        writer.close()
+
+    def subjects(self) -> list[str]:
+        return [letter["Subject"].rpartition(": ")[2] for letter in self.letters]
+
+
+@pytest.fixture
+async def letters() -> AsyncIterator[Letters]:
+    one = Letters()
+    await one.start()
+    yield one
+    await one.stop()
+
+
+@pytest.fixture
+async def owner(
+    dsn: str, pool: asyncpg.Pool, uis: RunningUis, settings: Settings, letters: Letters
+) -> AsyncIterator[Owner]:
+    own = settings.model_copy(
+        update={
+            "uis_data_api_url": uis.url, "retry_schedule_s": (0.05, 0.05, 0.05, 0.1), "match_grace_s": 0.1,
+            "smtp_host": "127.0.0.1", "smtp_port": letters.port, "smtp_tls": "none",
+        }
+    )  # fmt: skip
+    async with TestClient(TestServer(build(own, dsn))) as client:
+        one = browser(await make_salon(client, pool, own))
+        await one.log_in_by_link(pool)
+        await one.send("/integrations/uis", access_token=KEY)
+        await one.send("/integrations/leads", **LEADS)
+        yield one
+        await one.session.close()
+
+
+async def _sorts(owner: Owner) -> list[str]:
+    return [one["sort"] for one in reversed((await owner.salon.get("/notices"))["data"])]
+
+
+async def test_an_outage_of_fifty_leads_is_told_of_once_of_each_sort(
+    owner: Owner, uis: RunningUis, pool: asyncpg.Pool, letters: Letters
+) -> None:
+    uis.uis.switch(fault_rate=1.0, fault_kinds=["internal_error"])
+    for record_id in range(2001, 2051):
+        await owner.salon.webhook(webhook(record_id))
+    await eventually(lambda: pool.fetchval("select count(*) = 50 from delivery where state = 'failed'"), within_s=60)
+    assert await _sorts(owner) == ["failing", "exhausted"]
+    page = await owner.page("/bookings")
+    assert "UIS: для части данных попытки закончились" in page
+    assert 'href="/deliveries?state=failed"' in page
+
+    uis.uis.switch(fault_rate=0.0)
+
+    async def sent_again() -> bool:
+        for one in (await owner.salon.get("/deliveries", state="failed", limit=100))["data"]:
+            path = f"/api/v1/deliveries/{one['id']}/replay"
+            async with owner.salon.http.post(path, headers=owner.salon.token) as answer:
+                assert answer.status in (200, 404)
+        await asyncio.sleep(0.5)
+        done: bool = await pool.fetchval("select count(*) = 50 from delivery where state = 'delivered'")
+        return done
+
+    await eventually(sent_again, within_s=60)
+    assert await _sorts(owner) == ["failing", "exhausted", "recovered"]
+    assert "попытки закончились" not in await owner.page("/bookings")
+    listed = await owner.page("/notices")
+    assert listed.count("снова работает") == 1
+    assert "передача не удаётся" in listed
+
+    async def mailed() -> bool:
+        return len(letters.letters) >= 3
+
+    await eventually(mailed, within_s=30)
+    assert sorted(letters.subjects()) == ["Восстановлено", "Не удаётся", "Остановлено"]
+    assert "/deliveries?state=failed" in "".join(letter.get_content() for letter in letters.letters)
+
+
+async def test_a_moments_failure_is_not_told(owner: Owner, uis: RunningUis, pool: asyncpg.Pool) -> None:
+    uis.uis.cue("http_502", method="upload.offline_messages", times=2)
+    await owner.salon.webhook(webhook(2100))
+    await eventually(lambda: pool.fetchval("select state = 'delivered' from delivery"), within_s=30)
+    assert await _sorts(owner) == []
+    assert await pool.fetchval("select count(*) from outage where ended_at is null") == 0
+
+
+async def test_what_waits_for_a_person_says_so_on_every_page_until_it_works(
+    owner: Owner, uis: RunningUis, pool: asyncpg.Pool
+) -> None:
+    uis.uis.keys[KEY] = "expired"
+    for record_id in (2201, 2202, 2203):
+        await owner.salon.webhook(webhook(record_id))
+    await eventually(lambda: pool.fetchval("select count(*) = 3 from delivery where state = 'held'"), within_s=30)
+    await eventually(lambda: _count(owner, 1))
+    page = await owner.page("/visits")
+    assert "передача остановлена и ждёт вас" in page
+    assert "Срок ключа UIS" in page
+    await owner.send("/language", locale="en", next="/visits")
+    assert "stopped, waiting for you" in await owner.page("/visits")
+    uis.uis.keys[KEY] = "ok"
+    await owner.send("/integrations/uis/check")
+    await eventually(lambda: pool.fetchval("select count(*) = 3 from delivery where state = 'delivered'"), within_s=30)
+    await eventually(lambda: _count(owner, 2))
+    assert await _sorts(owner) == ["exhausted", "recovered"]
+    assert "stopped, waiting for you" not in await owner.page("/visits")
+
+
+async def _count(owner: Owner, number: int) -> bool:
+    return len(await _sorts(owner)) == number
