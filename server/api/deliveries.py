@@ -20,7 +20,7 @@ from server.platform.postgres import Row
 from server.platform.web import Problem
 
 routes = web.RouteTableDef()
-KINDS = ("lead", "deal")
+KINDS = ("lead", "deal", "call", "client")
 STATES = ("waiting", "delivered", "retrying", "failed", "held", "off")
 
 
@@ -54,7 +54,8 @@ def delivery_json(row: Row, attempts: list[Row], booking: Row | None, zone: Zone
     return {
         "id": str(row["delivery_id"]),
         "kind": row["kind"],
-        "booking_id": str(row["subject_id"]),
+        "subject_id": str(row["subject_id"]),
+        "booking_id": str(row["subject_id"]) if row["kind"] in ("lead", "deal") else None,
         "company_id": booking["company_id"] if booking else None,
         "record_id": booking["record_id"] if booking else None,
         "state": row["state"],

@@ -9,8 +9,11 @@ from typing import Any
 from aiohttp import web
 from pydantic import BaseModel
 
+from server.api import deliveries
 from server.api.integrations import NewNetwork
+from server.calls import views as calls
 from server.calls.settings import TelephonyIntegration
+from server.chats import views as chats
 from server.chats.settings import TextsIntegration
 from server.deals.settings import DealsIntegration
 from server.leads.settings import LeadsIntegration
@@ -135,7 +138,9 @@ def _schemas() -> dict[str, Any]:
             "topic": {"enum": ["uis", "yclients", "lead", "deal", "client", "call"]}, "at": _TEXT, "code": _TEXT, "detail": _TEXT,
         }),
         "Delivery": _object({
-            "id": _TEXT, "kind": {"enum": ["lead", "deal"]}, "booking_id": _TEXT, "company_id": _NULL_NUMBER,
+            "id": _TEXT, "kind": {"enum": list(deliveries.KINDS)},
+            "subject_id": {"type": "string", "description": "the booking, the call, or the client of a branch"},
+            "booking_id": _NULL_TEXT, "company_id": _NULL_NUMBER,
             "record_id": _NULL_NUMBER, "state": {"enum": ["waiting", "delivered", "retrying", "failed", "held", "off"]},
             "code": _NULL_TEXT, "uis_id": _NULL_TEXT, "attempts": {"type": "integer"}, "last_error": _NULL_TEXT,
             "next_attempt_at": _NULL_TIME, "delivered_at": _NULL_TIME, "created_at": _TIME,
@@ -146,11 +151,59 @@ def _schemas() -> dict[str, Any]:
         }),
         "Deal": _deal(contact),
         **_models(LeadsIntegration, DealsIntegration, TelephonyIntegration, TextsIntegration, NewNetwork),
+        **_communications(contact),
         "Network": _object({
             "id": _TEXT, "name": _TEXT, "wanted": {"type": "boolean", "description": "telephony is to be on in YCLIENTS"},
             "state": {"enum": ["new", "on", "off", "refused"]}, "note": _TEXT,
         }),
         "Batch": _batch(),
+    }  # fmt: skip
+
+
+def _communications(contact: dict[str, Any]) -> dict[str, Any]:
+    texts, seconds = {"type": "array", "items": _TEXT}, {"type": "integer", "minimum": 0}
+    client = {"id": _NULL_NUMBER, "how": {"enum": ["found", "made", "absent", None]}}
+    call = {
+        "id": _TEXT, "uis_id": _TEXT, "direction": {"enum": list(calls.DIRECTIONS)},
+        "state": {"enum": ["ringing", "talking", "over"]}, "outcome": {"enum": ["answered", "missed", "voice_mail", None]},
+        "started_at": _TIME, "ended_at": _NULL_TIME, "phone": _NULL_TEXT, "number": _NULL_TEXT, "employee": _NULL_TEXT,
+        "transferred": {"type": "boolean"}, "talk_s": seconds, "wait_s": seconds, "site": _NULL_TEXT, "source": _NULL_TEXT,
+        "scenario": _NULL_TEXT, "tags": texts, "company_id": _NULL_NUMBER, "network_id": _NULL_TEXT,
+        "has_recording": {"type": "boolean"},
+        "popup": _object({
+            "state": {"enum": ["wanted", "shown", "dropped", "failed", "skipped", None]}, "why": _NULL_TEXT, "at": _NULL_TIME,
+        }),
+        "history": _object({
+            "state": {"enum": [*calls.HISTORY, None]}, "why": _NULL_TEXT, "last_error": _NULL_TEXT, "next_attempt_at": _NULL_TIME,
+        }),
+        "client": _object({"state": {"enum": ["wanted", "skipped", None]}, "why": _NULL_TEXT, **client}),
+    }  # fmt: skip
+    chat = {
+        "id": _TEXT, "kind": {"enum": list(chats.KINDS)}, "uis_id": {"type": "integer"}, "communication_id": _NULL_NUMBER,
+        "status": {"enum": ["going_on", "ended", "lost", "refused", "sent"]}, "started_at": _TIME, "ended_at": _NULL_TIME,
+        "contact": contact, "site": _NULL_TEXT, "campaign": _NULL_TEXT, "type": _NULL_TEXT, "employee": _NULL_TEXT,
+        "tags": texts, "company_id": _NULL_NUMBER, "state": {"enum": list(chats.STATES)}, "reason": _NULL_TEXT,
+        "client": {"oneOf": [_object(client), {"type": "null"}]},
+        "comment": {"enum": ["waiting", "written", "needless", None]},
+        "delivery": {
+            "oneOf": [_object({"state": _TEXT, "code": _NULL_TEXT, "last_error": _NULL_TEXT}), {"type": "null"}]
+        },
+    }  # fmt: skip
+    event, facts = {"event": _TEXT, "at": _TIME}, {"facts": {"type": "object"}}
+    return {
+        "Call": _object(call),
+        "WholeCall": _object({
+            **call, "recording": {**_NULL_TEXT, "description": "plays it for some minutes"}, "comment_text": _NULL_TEXT,
+            "events": {"type": "array", "items": _object({**event, "received_at": _TIME, **facts})},
+        }),
+        "Chat": _object(chat),
+        "WholeChat": _object({
+            **chat, "message": _NULL_TEXT, "transcript": _NULL_TEXT, "comment_text": _NULL_TEXT,
+            "events": {
+                "type": "array",
+                "items": _object({**event, "source": {"enum": ["notification", "report"]}, "told_at": _TIME, **facts}),
+            },
+        }),
     }  # fmt: skip
 
 
@@ -403,14 +456,34 @@ def openapi() -> dict[str, Any]:
                 {"name": "state", "in": "query", "schema": {"enum": ["waiting", "delivered", "retrying", "failed", "held", "off"]}},
             ],
         ),
-        **{
-            f"{api}/{name}": _get(f"{name}: empty while the integration is off", _list("Anything"), parameters=_PAGING)
-            for name in ("calls", "chats")
-        },
-        f"{api}/deliveries": _get(
-            "What is on its way to UIS, with every attempt", _list("Delivery"),
+        f"{api}/calls": _get(
+            "Journal «Звонки»: each call, what was done about it in YCLIENTS, and why not", _list("Call"),
             parameters=[
-                {"name": "kind", "in": "query", "schema": {"enum": ["lead", "deal"]}},
+                *_PAGING, *_PERIOD,
+                {"name": "q", "in": "query", "schema": _TEXT, "description": "phone digits, employee, number in UIS"},
+                {"name": "direction", "in": "query", "schema": {"enum": list(calls.DIRECTIONS)}},
+                {"name": "result", "in": "query", "schema": {"enum": list(calls.RESULTS)}},
+                {"name": "history", "in": "query", "schema": {"enum": list(calls.HISTORY)}},
+                {"name": "company_id", "in": "query", "schema": {"type": "integer"}},
+                {"name": "number", "in": "query", "schema": _TEXT, "description": "virtual number, digits"},
+            ],
+        ),
+        f"{api}/calls/{{id}}": _get("One call with its events and a link that plays its recording", _ref("WholeCall"), found_by_id=True),
+        f"{api}/chats": _get(
+            "Journal «Чаты»: chats and forms of UIS, what was done about each in YCLIENTS, and why not", _list("Chat"),
+            parameters=[
+                *_PAGING, *_PERIOD,
+                {"name": "q", "in": "query", "schema": _TEXT, "description": "name, phone digits, e-mail, number in UIS"},
+                {"name": "kind", "in": "query", "schema": {"enum": list(chats.KINDS)}},
+                {"name": "state", "in": "query", "schema": {"enum": list(chats.STATES)}},
+                {"name": "company_id", "in": "query", "schema": {"type": "integer"}},
+            ],
+        ),
+        f"{api}/chats/{{id}}": _get("One chat or form with its conversation and all that was told of it", _ref("WholeChat"), found_by_id=True),
+        f"{api}/deliveries": _get(
+            "What is on its way to UIS and YCLIENTS, with every attempt", _list("Delivery"),
+            parameters=[
+                {"name": "kind", "in": "query", "schema": {"enum": list(deliveries.KINDS)}},
                 {"name": "state", "in": "query", "schema": {"enum": ["waiting", "delivered", "retrying", "failed", "held", "off"]}},
                 *_PAGING,
             ],

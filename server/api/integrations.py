@@ -13,6 +13,7 @@ from server.accounts.lookup import Known
 from server.api.authorized import authorized
 from server.calls import networks
 from server.calls.settings import TelephonyIntegration
+from server.chats import flow as chats
 from server.chats.settings import TextsIntegration
 from server.deals.settings import DealsIntegration
 from server.delivery import relay
@@ -65,6 +66,8 @@ async def save_integration(request: web.Request, known: Known) -> web.Response:
             await networks.keep_settings(conn, account_id, wanted, now=now)
         else:
             await accounts.save_integration(conn, account_id, name, wanted.model_dump(mode="json"), now=now)
+        if isinstance(wanted, TextsIntegration):
+            await chats.settle_all(conn, account_id, now=now)
         if isinstance(wanted, (LeadsIntegration, DealsIntegration)):
             kind = DELIVERED[name]
             await (

@@ -371,12 +371,3 @@ async def health(request: web.Request, known: Known) -> web.Response:
 async def nothing_there_yet(_: web.Request, __: Known) -> web.Response:
     """There are no reports in this version."""
     raise not_found()
-
-
-@routes.get("/api/v1/{name:calls|chats}")
-@authorized
-async def empty_until_switched_on(request: web.Request, _: Known) -> web.Response:
-    """Journals of integrations that are off: there are no rows, and the cursor rules hold."""
-    paging.read_limit(request.query)
-    paging.read_cursor(request.query)
-    return web.json_response(paging.page([], None))

@@ -11,6 +11,7 @@ from aiohttp import web
 
 from server.cabinet import (
     access,
+    communications,
     deals_page,
     install,
     intake,
@@ -46,6 +47,7 @@ def setup(app: web.Application, templates: Path) -> None:
         asset=_asset,
     )  # fmt: skip
     for part in (
+        communications,
         journals,
         intake,
         integrations,

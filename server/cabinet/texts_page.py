@@ -13,6 +13,7 @@ from server.accounts.model import LoginSession
 from server.cabinet import choosing, words
 from server.cabinet.choosing import Form
 from server.cabinet.frame import locale_of, private, render
+from server.chats import flow as chats
 from server.chats.settings import CHAT_TYPES, FORM_TYPES, ClientOn, TextsIntegration, read_settings
 from server.clients.settings import PLACEHOLDERS
 from server.delivery.outbox import JOBS_TOPIC
@@ -89,6 +90,7 @@ async def save_texts(request: web.Request, session: LoginSession, known: Known) 
         await store.save_integration(
             conn, known.account.account_id, "texts", wanted.model_dump(mode="json"), now=utc_now()
         )
+        await chats.settle_all(conn, known.account.account_id, now=utc_now())
     await request.app[BUS].publish(JOBS_TOPIC)
     raise web.HTTPFound("/integrations/texts?done=tx_saved")
 

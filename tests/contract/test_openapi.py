@@ -15,6 +15,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient
 
+from tests.communications import call, text
 from tests.conftest import Salon
 from tests.factories import Browser, ident, webhook
 from tests.integration.test_intake import quiet
@@ -167,9 +168,13 @@ async def full(salon: Salon) -> dict[str, str]:
     }  # fmt: skip
 
 
-async def test_real_answers_are_as_described(salon: Salon) -> None:
+async def test_real_answers_are_as_described(salon: Salon, pool: asyncpg.Pool) -> None:
     document = await described(salon.http)
-    ids = await full(salon)
+    account_id = salon.made.account.account_id
+    ids = {
+        **await full(salon), "calls": str(await call(pool, account_id, "3173444634")),
+        "chats": str(await text(pool, account_id, 199304420)),
+    }  # fmt: skip
     checked = 0
     for path, operations in document["paths"].items():
         if not path.startswith("/api/v1/") or "get" not in operations:

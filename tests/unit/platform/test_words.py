@@ -27,8 +27,12 @@ from server.cabinet import (
     words,
     yclients_page,
 )
+from server.calls import model as calls
+from server.calls import views as call_views
 from server.calls.numbers import Verdict
 from server.calls.settings import CallType
+from server.chats import model as chats
+from server.chats import views as chat_views
 from server.chats.settings import ClientOn
 from server.marketplace.model import WHY, State
 from server.matching import words as engine
@@ -57,6 +61,16 @@ MADE: dict[str, set[str]] = {
         "direct",
     },
     "consent_": {"granted", "required"},
+    "aty_": {"delivered", "retry", "uncertain", "refused", "held"},
+    "ce_": set(get_args(calls.Event)),
+    "chs_": {*call_views.HISTORY, "goes_on", "off"},
+    "client_": {"made", "found", "absent", "wanted", "skipped"},
+    "cp_": {"wanted", "shown", "dropped", "failed", "skipped"},
+    "cr_": set(call_views.RESULTS),
+    "src_": {"notification", "report"},
+    "te_": set(get_args(chats.Event)),
+    "ts_": set(chat_views.STATES),
+    "tx_": set(get_args(chats.Status)),
     "cn_": set(get_args(Verdict)),
     "ct_": set(get_args(CallType)) | {"internal"},
     "on_": set(get_args(ClientOn)),
@@ -71,7 +85,7 @@ MADE: dict[str, set[str]] = {
     "fill_": {"running", "paused", "done", "cancelled"},
     "gpc_": {"respect", "ignore"},
     "h_": set(RANK),
-    "kind_": {"lead", "deal"},
+    "kind_": {"lead", "deal", "call", "client"},
     "m_": {method.value for method in Method},
     "mk_": set(get_args(State)),
     "mk_why_": {*WHY, "frozen", "uninstalled"},
@@ -200,6 +214,8 @@ def test_a_text_gets_all_the_facts_it_asks_for() -> None:
         *deals_page.DONE,
         *(f"deals_bad{part}" for part in ("", "_title", "_funnel", "_fields")),
         *yclients_page.DONE,
+        *(f"why_{code}" for code in (*get_args(calls.Why), *get_args(chats.Reason)) if code),
+        *(f"why_{code}" for code in ("unsure", "report", "record", "unavailable", "limit")),
         *telephony_page.DONE,
         *texts_page.DONE,
         *(f"tel_{code}" for code in ("bad_token", "bad_number", "twice", "bad_template", "bad_grace", "bad", "lacks")),
