@@ -23,9 +23,9 @@ from server.bookings import backfill, reconcile
 from server.bookings import catching_up_store as catching_up
 from server.bookings import flow as bookings
 from server.bookings.source import passing_over
+from server.cabinet.notices import letter
 from server.calls import flow as calls
 from server.calls import networks
-from server.cabinet.notices import letter
 from server.chats import flow as texts
 from server.chats import reading as text_reading
 from server.chats import store as text_store
