@@ -221,18 +221,6 @@ async def group_clients(request: web.Request) -> web.Response:
     return answer(request, {"salon_group_id": network.id, "phone": phone, "clients": shown})
 
 
-@routes.get(API + "/company/{c}/")
-async def get_company(request: web.Request) -> web.Response:
-    stand, company = request.app[STAND], company_of(request)
-    network = stand.telephony.of_company(company.id)
-    assert network is not None
-    group = {"id": network.id, "title": network.title}
-    return answer(request, {
-        "id": company.id, "title": company.title, "timezone_name": company.timezone, "active": 1, "main_group_id": network.id,
-        "main_group": group, "groups": {str(network.id): group},
-    })  # fmt: skip
-
-
 @routes.get(API + "/validation/validate_phone/{phone}")
 async def validate_phone(request: web.Request) -> web.Response:
     return answer(request, {"is_valid": 9 <= len(digits(request.match_info["phone"])) <= 15})

@@ -264,7 +264,12 @@ async def book_activity(request: web.Request) -> web.Response:
 @routes.get(API + "/company/{c}/")
 async def company(request: web.Request) -> web.Response:
     item = company_of(request)
-    return answer(request, {"id": item.id, "title": item.title, "timezone_name": item.timezone, "active": 1})
+    shown: dict[str, Any] = {"id": item.id, "title": item.title, "timezone_name": item.timezone, "active": 1}
+    network = request.app[STAND].telephony.of_company(item.id)
+    if network is not None:
+        group = {"id": network.id, "title": network.title}
+        shown |= {"main_group_id": network.id, "main_group": group, "groups": {str(network.id): group}}
+    return answer(request, shown)
 
 
 @routes.get(API + "/companies")
