@@ -83,6 +83,11 @@ def _parser() -> argparse.ArgumentParser:
             command.add_argument("--hours", type=_positive, default=24)
         command.set_defaults(run=_operate, operation=name)
 
+    secrets = commands.add_parser("secrets", help="sealed credentials").add_subparsers(required=True)
+    rotate = secrets.add_parser(
+        "rotate", help="seal everything anew with the current master key, beside running servers"
+    )
+    rotate.set_defaults(run=_rotate)
     commands.add_parser("version", help="print the version").set_defaults(run=_version)
     return parser
 
@@ -155,9 +160,11 @@ def _demo(_: argparse.Namespace) -> int:
 
 
 def _with_database(work: Callable[[Settings, str], Coroutine[Any, Any, int]]) -> int:
+    from server.accounts.sealing import WrongMasterKey
     from server.app import database
     from server.platform.embedded import EmbeddedPostgresError
     from server.platform.postgres import DATABASE_AWAY
+    from server.platform.vault import VaultError
 
     settings = _settings()
 
@@ -169,6 +176,8 @@ def _with_database(work: Callable[[Settings, str], Coroutine[Any, Any, int]]) ->
         return int(_run(inside()))
     except (EmbeddedPostgresError, *DATABASE_AWAY) as error:
         raise Refusal(f"the database cannot be used: {error}") from None
+    except (VaultError, WrongMasterKey) as error:
+        raise Refusal(str(error)) from None
 
 
 def _migrate(_: argparse.Namespace) -> int:
@@ -226,6 +235,12 @@ def _operate(arguments: argparse.Namespace) -> int:
     from server import administration
 
     return _with_database(lambda settings, dsn: administration.operate(settings, dsn, arguments))
+
+
+def _rotate(_: argparse.Namespace) -> int:
+    from server import administration
+
+    return _with_database(administration.rotate_secrets)
 
 
 def _version(_: argparse.Namespace) -> int:

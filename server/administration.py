@@ -13,6 +13,7 @@ from uuid import UUID
 from server.accounts import flow, store
 from server.accounts.lookup import Lookup
 from server.accounts.model import ScriptSettings
+from server.accounts.sealing import prove_key
 from server.bookings import backfill
 from server.bookings import catching_up_store as catching_up
 from server.bookings.source import SourceAway, SourceRefused
@@ -23,6 +24,7 @@ from server.platform.clock import utc_now
 from server.platform.egress import Unauthorized
 from server.platform.postgres import Conn, Pool, open_pool
 from server.platform.vault import load_vault
+from server.rotation import rotate
 from server.settings import Settings
 from server.worker import NOT_CONNECTED, Parts, Worker
 
@@ -34,10 +36,13 @@ def _say(text: str) -> None:
 
 
 async def account(settings: Settings, dsn: str, arguments: argparse.Namespace, secret: dict[str, str]) -> int:
-    vault = load_vault(settings.master_key.get_secret_value(), settings.data_dir)
+    vault = load_vault(
+        settings.master_key.get_secret_value(), settings.data_dir, settings.master_key_old.get_secret_value()
+    )
     pool = await open_pool(dsn, min_size=1, max_size=2)
     try:
         async with pool.acquire() as conn:
+            await prove_key(conn, vault)
             if arguments.action == "create":
                 return await _create(conn, vault, settings, arguments)
             if arguments.action == "show":
@@ -57,6 +62,25 @@ async def account(settings: Settings, dsn: str, arguments: argparse.Namespace, s
                 _say(f"{arguments.vendor}: kept, sealed ({', '.join(sorted(secret))})")
     finally:
         await pool.close()
+    return 0
+
+
+async def rotate_secrets(settings: Settings, dsn: str) -> int:
+    vault = load_vault(
+        settings.master_key.get_secret_value(), settings.data_dir, settings.master_key_old.get_secret_value()
+    )
+    pool = await open_pool(dsn, min_size=1, max_size=3)
+    try:
+        async with pool.acquire() as conn:
+            await prove_key(conn, vault)
+        done = await rotate(pool, vault)
+    finally:
+        await pool.close()
+    _say(f"{done.sealed_anew} values sealed anew with the current key")
+    if done.unreadable:
+        _complain(f"{done.unreadable} values do not open with any key this server has; they are left as they are")
+        return 1
+    _say("former keys are no longer needed, once every server runs with the current one")
     return 0
 
 
@@ -141,7 +165,9 @@ async def _show(conn: Conn, settings: Settings, arguments: argparse.Namespace) -
 async def operate(settings: Settings, dsn: str, arguments: argparse.Namespace) -> int:
     pool = await open_pool(dsn, min_size=1, max_size=4)
     try:
-        vault = load_vault(settings.master_key.get_secret_value(), settings.data_dir)
+        vault = load_vault(
+            settings.master_key.get_secret_value(), settings.data_dir, settings.master_key_old.get_secret_value()
+        )
         worker = Worker(
             Parts(settings, pool, MemoryBus(), vault, Lookup(pool, vault), Spool(settings.data_dir / "spool"))
         )

@@ -16,6 +16,7 @@ from aiohttp import web
 
 from server import api, cabinet
 from server.accounts.lookup import Lookup
+from server.accounts.sealing import prove_key
 from server.delivery import routes as delivery_routes
 from server.delivery.inbox import InboxWriter
 from server.delivery.spool import Spool
@@ -134,7 +135,11 @@ def _resources(dsn: str, role: Role):  # type: ignore[no-untyped-def]
                 await refuse_unsafe(conn)
             bus = app[BUS] = await open_bus(settings.redis_url.get_secret_value())
             stack.push_async_callback(bus.close)
-            vault = app[VAULT] = load_vault(settings.master_key.get_secret_value(), settings.data_dir)
+            vault = app[VAULT] = load_vault(
+                settings.master_key.get_secret_value(), settings.data_dir, settings.master_key_old.get_secret_value()
+            )
+            async with pool.acquire() as conn:
+                await prove_key(conn, vault)
             lookup = app[LOOKUP] = Lookup(pool, vault)
             spool = app[SPOOL] = Spool(settings.data_dir / "spool")
             worker = Worker(Parts(settings, pool, bus, vault, lookup, spool))

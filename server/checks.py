@@ -69,7 +69,7 @@ async def _scripts(settings: Settings) -> str:
 
 
 async def _vault(settings: Settings) -> str:
-    load_vault(settings.master_key.get_secret_value(), settings.data_dir)
+    load_vault(settings.master_key.get_secret_value(), settings.data_dir, settings.master_key_old.get_secret_value())
     return "from the settings" if settings.master_key.get_secret_value() else "in the data directory: back it up"
 
 

@@ -62,7 +62,9 @@ async def run(settings: Settings) -> int:
 async def _seed(settings: Settings, dsn: str, stand_port: int) -> dict[str, Any]:
     """The demo's account, made once; its secrets are kept in the data directory, for this is a demo."""
     kept = settings.data_dir / "demo.json"
-    vault = load_vault(settings.master_key.get_secret_value(), settings.data_dir)
+    vault = load_vault(
+        settings.master_key.get_secret_value(), settings.data_dir, settings.master_key_old.get_secret_value()
+    )
     pool = await open_pool(dsn, min_size=1, max_size=2)
     try:
         async with pool.acquire() as conn:

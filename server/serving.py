@@ -11,11 +11,14 @@ import subprocess
 import sys
 from collections.abc import Iterator
 
+import asyncpg
+
+from server.accounts.sealing import WrongMasterKey, prove_key
 from server.app import build, database, serve
 from server.platform.embedded import EmbeddedPostgresError, die_with_parent
 from server.platform.log import logger
 from server.platform.postgres import DATABASE_AWAY, MigrationError, UnsafeDatabase
-from server.platform.vault import VaultError
+from server.platform.vault import VaultError, load_vault
 from server.settings import Settings
 from server.tracking.scripts import ScriptsNotBuilt
 
@@ -37,6 +40,7 @@ async def serve_one(settings: Settings, *, role: str) -> int:
         MigrationError,
         UnsafeDatabase,
         VaultError,
+        WrongMasterKey,
         ScriptsNotBuilt,
         *DATABASE_AWAY,
     ) as error:
@@ -58,12 +62,24 @@ async def serve_many(settings: Settings, *, processes: int, role: str) -> int:
     try:
         with _port_kept(settings):
             async with database(settings, owner="serve") as dsn:
+                await _prove_key(settings, dsn)  # one sentence here, not one from each child again and again
                 environment = {**os.environ, "YCLICK_DATABASE_URL": dsn}
                 await asyncio.gather(*(_keep_alive(environment, role, stop) for _ in range(processes)))
-    except (EmbeddedPostgresError, MigrationError, *DATABASE_AWAY) as error:
+    except (EmbeddedPostgresError, MigrationError, VaultError, WrongMasterKey, *DATABASE_AWAY) as error:
         _log.error("server.cannot_start", error=str(error) or type(error).__name__)
         return 1
     return 0
+
+
+async def _prove_key(settings: Settings, dsn: str) -> None:
+    vault = load_vault(
+        settings.master_key.get_secret_value(), settings.data_dir, settings.master_key_old.get_secret_value()
+    )
+    conn = await asyncpg.connect(dsn, timeout=5)
+    try:
+        await prove_key(conn, vault)
+    finally:
+        await conn.close()
 
 
 @contextlib.contextmanager

@@ -41,6 +41,9 @@ class Settings(BaseSettings):
         SecretStr(""),
         description="32 bytes, base64: seals credentials; empty: generated in the data directory",
     )
+    master_key_old: SecretStr = Field(
+        SecretStr(""), description="Former master keys that still open what they sealed, comma-separated"
+    )
     yclients_api_url: str = Field("https://api.yclients.com", description="REST host of YCLIENTS")
     yclients_partner_token: SecretStr = Field(
         SecretStr(""), description="Partner token of the YCLIENTS developer cabinet"

@@ -32,6 +32,11 @@ class Vault:
         self._keys = {_key_id(key): AESGCM(key) for key in (*older, master_key)}
         self._current = _key_id(master_key)
 
+    @property
+    def key_id(self) -> bytes:
+        """With what everything sealed from now on begins."""
+        return self._current
+
     def seal(self, plain: bytes, *, account_id: UUID, field: str) -> bytes:
         nonce = secrets.token_bytes(12)
         sealed = self._keys[self._current].encrypt(nonce, plain, _binding(account_id, field))
@@ -53,22 +58,31 @@ def keyed_hash(key: bytes, value: str) -> bytes:
     return hmac.new(key, value.encode(), hashlib.sha256).digest()
 
 
-def load_vault(master_key: str, data_dir: Path) -> Vault:
-    """The vault of this server. Without a key in the settings one is made once, in the data directory."""
+def load_vault(master_key: str, data_dir: Path, older: str = "") -> Vault:
+    """The vault of this server. Without a key in the settings one is made once, in the data directory.
+
+    `older`: keys that still open, comma-separated. The file may hold such ones, too, on the lines after its first.
+    """
+    readable = [part.strip() for part in older.split(",") if part.strip()]
     if master_key:
         try:
-            return Vault(base64.b64decode(master_key, validate=True))
+            return Vault(_decoded(master_key), tuple(_decoded(key) for key in readable))
         except ValueError:
-            raise VaultError("YCLICK_MASTER_KEY must be 32 bytes in base64") from None
+            raise VaultError("YCLICK_MASTER_KEY and YCLICK_MASTER_KEY_OLD must be 32 bytes in base64") from None
     path = data_dir / "master.key"
     data_dir.mkdir(parents=True, exist_ok=True)
     if not path.exists():
         _make_key(path)
     try:
-        return Vault(base64.b64decode(path.read_bytes().strip(), validate=True))
+        first, *rest = path.read_bytes().split()
+        return Vault(_decoded(first), (*map(_decoded, rest), *map(_decoded, readable)))
     except (ValueError, VaultError):
         # Never replaced: what was sealed with the key that stood here could not be opened any more.
         raise VaultError(f"{path} holds no key of 32 bytes in base64; put the right one back") from None
+
+
+def _decoded(text: str | bytes) -> bytes:
+    return base64.b64decode(text, validate=True)
 
 
 def _make_key(path: Path) -> None:
