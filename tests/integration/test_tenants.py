@@ -13,6 +13,7 @@ from aiohttp.test_utils import TestClient
 from server.accounts import flow, store
 from server.platform.clock import utc_now
 from server.settings import Settings
+from tests.communications import call, text
 from tests.conftest import Salon, eventually, make_salon
 from tests.factories import Browser, ident, webhook
 
@@ -52,6 +53,8 @@ async def seeded(http: TestClient, pool: asyncpg.Pool, settings: Settings, word:
         "bookings": lead["booking"]["id"],
         "visits": browser.visit,
         "quarantine": held[0]["id"],
+        "calls": str(await call(pool, salon.made.account.account_id, "1", employee=word, company_id=company)),
+        "chats": str(await text(pool, salon.made.account.account_id, 1, facts={"name": word}, company_id=company)),
     }
     return made
 
@@ -94,9 +97,9 @@ async def test_no_answer_of_the_api_shows_the_others_rows(http: TestClient, both
         path = pattern.replace("{name}", "leads") if "integrations" in pattern else pattern.replace("{name}", "deals")
         for kind, own in ours.ids.items():
             async with http.get(path.replace("{id}", own), params={"limit": "200"}, headers=ours.salon.token) as answer:
-                text = await answer.text()
-            assert not [mark for mark in theirs.marks() if mark in text], (path, kind)
-            seen += ours.word in text or ours.visit in text
+                shown = await answer.text()
+            assert not [mark for mark in theirs.marks() if mark in shown], (path, kind)
+            seen += ours.word in shown or ours.visit in shown
     assert seen >= 5
 
 
@@ -120,7 +123,8 @@ async def test_filters_and_searches_find_nothing_of_the_other(http: TestClient, 
     for path, wanted in (
         ("/leads", {"q": "Theirs"}), ("/leads", {"campaign": "Theirs"}), ("/leads", {"company_id": "5675"}),
         ("/leads", {"record_id": str(theirs.record_id)}), ("/bookings", {"record_id": str(theirs.record_id)}),
-        ("/bookings", {"q": "Theirs"}),
+        ("/bookings", {"q": "Theirs"}), ("/calls", {"q": "Theirs"}), ("/calls", {"company_id": "5675"}),
+        ("/chats", {"q": "Theirs"}), ("/chats", {"company_id": "5675"}),
     ):  # fmt: skip
         assert (await ours.salon.get(path, **wanted))["data"] == [], (path, wanted)
         assert len((await theirs.salon.get(path, **wanted))["data"]) == 1, (path, wanted)
@@ -133,16 +137,28 @@ async def test_no_page_of_the_cabinet_shows_the_others_rows(
     seen = 0
     for pattern in _patterns(http, "/"):
         if pattern.startswith(
-            ("/api/", "/hooks", "/static", "/s/", "/f/", "/login", "/metrics", "/healthz", "/readyz", "/marketplace/")
+            (
+                "/api/",
+                "/hooks",
+                "/static",
+                "/s/",
+                "/f/",
+                "/login",
+                "/metrics",
+                "/healthz",
+                "/readyz",
+                "/marketplace/",
+                "/recordings/",
+            )
         ):
             continue
         kind = pattern.split("/")[1]
         own, foreign = (one.ids.get(kind, one.ids["leads"]) for one in (ours, theirs))
         async with cabinet.get(pattern.replace("{id}", own)) as answer:
-            text = await answer.text()
+            shown = await answer.text()
             assert answer.status == 200, pattern
-        assert not [mark for mark in (*theirs.marks(), theirs.salon.key(), theirs.salon.hook) if mark in text], pattern
-        seen += ours.word in text or ours.visit in text
+        assert not [mark for mark in (*theirs.marks(), theirs.salon.key(), theirs.salon.hook) if mark in shown], pattern
+        seen += ours.word in shown or ours.visit in shown
         if "{id}" in pattern:
             async with cabinet.get(pattern.replace("{id}", foreign)) as answer:
                 assert answer.status == 404, pattern
