@@ -108,6 +108,7 @@ async def _confirm(
     context = {
         "asked": asked, "kept": kept, "rows": rows, "may": any(not row["taken"] for row in rows),
         "error": words.text(error, locale) if error else "",
+        "here": f"/marketplace/confirm?r={kept}" if kept else "/integrations/yclients",
     }  # fmt: skip
     response = await render(request, "marketplace_confirm.html", session, known, context)
     response.set_status(status)
