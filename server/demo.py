@@ -14,18 +14,28 @@ from typing import Any
 from pydantic import SecretStr
 
 from server.accounts import flow, store
-from server.accounts.model import ScriptSettings
+from server.accounts.model import AccountId, ScriptSettings
 from server.app import build, database, serve
+from server.calls import networks
+from server.calls.settings import NetworkSettings, NumberBranch, TelephonyIntegration
 from server.platform.clock import utc_now
 from server.platform.embedded import EmbeddedPostgresError
 from server.platform.log import configure_log
 from server.platform.postgres import Conn, open_pool
-from server.platform.vault import load_vault
+from server.platform.vault import Vault, load_vault
 from server.settings import Settings
+from server.uis.notification_bodies import notification_bodies
 
 UIS_KEY = "stand-key-0123456789"
 #: Leads without a session go to a source and a site of the simulated UIS.
 LEADS = {"enabled": True, "default": {"entity": "source", "source_id": 8, "site_id": 43525}}
+#: The network of the simulated YCLIENTS, and whose branch each number of the simulated UIS is.
+NETWORK_TOKEN = "7cf262d6-1656-43f9-86ac-2826bdc125d2"  # noqa: S105 - simulated, too
+NUMBERS = (("74950000001", 4564), ("74950000002", 4565))
+TEXTS = {
+    "enabled": True, "forms": {"enabled": True, "default_company_id": 4564},
+    "chats": {"enabled": True, "default_company_id": 4564},
+}  # fmt: skip
 COMPANIES = ((4564, "Europe/Moscow"), (4565, "Europe/Moscow"))
 
 
@@ -40,6 +50,9 @@ async def run(settings: Settings) -> int:
             "yclients_application_id": 777,
             "yclients_application_token": SecretStr("stand-application"),
             "uis_data_api_url": f"http://127.0.0.1:{stand_port}/uis",
+            "uis_call_api_url": f"http://127.0.0.1:{stand_port}/uis/v4.0",
+            "uis_media_url": f"http://127.0.0.1:{stand_port}/uis",
+            "recording_hosts": ("127.0.0.1",),
             "allow_private_egress": True,
         }
     )
@@ -91,9 +104,26 @@ async def _seed(settings: Settings, dsn: str, stand_port: int) -> dict[str, Any]
             if await store.integration_settings(conn, owner.account_id, "leads") is None:
                 await store.save_integration(conn, owner.account_id, "leads", LEADS, now=utc_now())
                 await store.save_integration(conn, owner.account_id, "deals", {"enabled": True}, now=utc_now())
+            if await store.integration_settings(conn, owner.account_id, "telephony") is None:
+                await _seed_talk(conn, vault, owner.account_id)
+            loaded = await flow.load_account(conn, vault, owner.account_id)
+            assert loaded is not None
+            account["notifications"] = [(one.event, one.body) for one in notification_bodies(loaded.hash_key)]
     finally:
         await pool.close()
     return account
+
+
+async def _seed_talk(conn: Conn, vault: Vault, account_id: AccountId) -> None:
+    """Calls, chats and requests go to the branches."""
+    network_id = await networks.add(conn, vault, account_id, name="Сеть «Лён»", token=NETWORK_TOKEN, now=utc_now())
+    numbers = tuple(NumberBranch(number=number, company_id=company_id) for number, company_id in NUMBERS)
+    network = NetworkSettings(
+        network_id=network_id, title="Сеть «Лён»", numbers=numbers, default_company_id=4564, create_client=True
+    )
+    settings = TelephonyIntegration(enabled=True, networks=(network,))
+    await networks.keep_settings(conn, account_id, settings, now=utc_now())
+    await store.save_integration(conn, account_id, "texts", TEXTS, now=utc_now())
 
 
 def _form_hosts(stand_port: int) -> tuple[str, ...]:
@@ -117,6 +147,7 @@ async def _start_stand(account: dict[str, Any], base_url: str, port: int) -> Any
     sys.path.insert(0, str(root))
     from e2e.stand.app import start_stand
     from e2e.stand.state import Stand, StandConfig
+    from e2e.stand.uis.notices import Notice
 
     config = StandConfig(
         domain=f"yclients.localhost:{port}", salon_host=f"salon.localhost:{port}",
@@ -127,6 +158,14 @@ async def _start_stand(account: dict[str, Any], base_url: str, port: int) -> Any
     stand = Stand(config)
     for company_id, _ in COMPANIES:
         stand.hooks[company_id] = [account["webhooks"]["yclients"]]
+    # What the owner would have pasted into UIS; recordings that can be heard; YCLIENTS remembers what is connected.
+    stand.uis.notices = [
+        Notice(event, account["webhooks"]["uis"], body=body) for event, body in account["notifications"]
+    ]
+    stand.uis.switch(media_type="audio/wav")
+    network = stand.telephony.by_token(NETWORK_TOKEN)
+    assert network is not None
+    network.enabled = True
     return await start_stand(config, port=port, stand=stand)
 
 
@@ -144,7 +183,8 @@ async def _announce(settings: Settings, account: dict[str, Any], port: int) -> N
 
   Booking form       http://n822081.yclients.localhost:{port}/
   YCLIENTS cabinet   http://yclients.localhost:{port}/
-  UIS, simulated     http://127.0.0.1:{port}/uis/_stand/state   (what has reached the UIS account)
+  Calls, clients     http://yclients.localhost:{port}/cabinet/4564   (the pop-up of a call shows here)
+  UIS, simulated     http://127.0.0.1:{port}/uis/   (press «Позвонить»; _stand/state has what has reached the account)
   API                {settings.base_url}/api/v1/leads   page: {settings.base_url}/api/docs
   API token          {account["api_token"]}
 """,
