@@ -4,7 +4,8 @@ Facts: YCLIENTS allows 200 calls a minute and 5 a second, per address by its doc
 support; a 429 says little. So one count serves all accounts and all processes, and it never reaches the edge.
 
 Promises: the limits hold in every window of that length, wherever the calls come from; a call of an operator waits
-for about a second at most behind a backfill, because the lower classes leave a share of each window to the higher.
+for about a second at most behind a backfill, because the lower classes leave a share of each window to the higher;
+whoever waits long behind a better class, an operator's aside, gets one call in ten.
 A pause longer than any window is not waited for: whoever asks is told how long it is.
 """
 
@@ -195,11 +196,18 @@ class SharedTally:
             )  # fmt: skip
 
 
+#: Whoever has waited for so long behind better classes gets one call in so many, an operator's and urgent ones aside:
+#: on a server with many branches comparing alone could else keep a backfill waiting for ever.
+STARVED_S = 20.0
+ONE_IN = 10
+
+
 @dataclass(slots=True)
 class _Wish:
     priority: Priority
     account: str
     order: int
+    since: float
     ready: asyncio.Future[None]
     wanted: Wanted | None = None
 
@@ -225,10 +233,20 @@ class Budgets:
 
 
 class Budget:
-    """The queue of one process before the tally of a host: best class first, then the account served least."""
+    """The queue of one process before the tally of a host: best class first, then the account served least.
 
-    def __init__(self, tally: Tally, *, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
-        self._tally, self._sleep = tally, sleep
+    One in ten goes to who has waited long behind better classes (`STARVED_S`).
+    """
+
+    def __init__(
+        self,
+        tally: Tally,
+        *,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._tally, self._sleep, self._now = tally, sleep, now
+        self._since_share = 0
         self._wishes: list[_Wish] = []
         self._served: dict[str, int] = {}
         self._counter = 0
@@ -242,7 +260,7 @@ class Budget:
         ends as `NoLongerWanted` without having cost anything.
         """
         self._counter += 1
-        wish = _Wish(priority, account, self._counter, asyncio.get_running_loop().create_future(), wanted)
+        wish = _Wish(priority, account, self._counter, self._now(), asyncio.get_running_loop().create_future(), wanted)
         self._wishes.append(wish)
         self._came.set()
         if self._task is None or self._task.done():
@@ -260,13 +278,13 @@ class Budget:
 
     async def _serve(self) -> None:
         while self._wishes:
-            wish = min(self._wishes, key=lambda wish: (wish.priority, self._served.get(wish.account, 0), wish.order))
+            wish, priority = self._next()
             self._came.clear()
             try:
                 if wish.wanted and not await wish.wanted():
                     self._refuse(wish, NoLongerWanted())
                     continue
-                wait = await self._tally.ask(wish.priority, urgent=wish.wanted is not None)
+                wait = await self._tally.ask(priority, urgent=wish.wanted is not None)
             except DATABASE_AWAY as error:
                 # Nobody can say what the others have spent: wait rather than break the vendor's limit.
                 _log.warning("budget.database_away", error=type(error).__name__)
@@ -282,12 +300,27 @@ class Budget:
             else:
                 self._grant(wish)
 
+    def _next(self) -> tuple[_Wish, Priority]:
+        """Whose turn it is, and the class it is counted as."""
+        best = min(self._wishes, key=lambda wish: (wish.priority, self._served.get(wish.account, 0), wish.order))
+        urgent = best.priority is Priority.OPERATOR or best.wanted is not None
+        if not urgent and self._since_share >= ONE_IN - 1:
+            long_ago = self._now() - STARVED_S
+            behind = [wish for wish in self._wishes if wish.priority > best.priority and wish.since <= long_ago]
+            if behind:
+                # Counted as the class it goes before: else the share of each window that is left to that would stop it.
+                return min(behind, key=lambda wish: wish.order), best.priority
+        return best, best.priority
+
     def _refuse(self, wish: _Wish, error: Exception) -> None:
         self._wishes = [other for other in self._wishes if other is not wish]
         if not wish.ready.done():
             wish.ready.set_exception(error)
 
     def _grant(self, wish: _Wish) -> None:
+        before, behind = (any(other.priority < wish.priority for other in self._wishes),
+            any(other.priority > wish.priority for other in self._wishes))  # fmt: skip
+        self._since_share = self._since_share + 1 if behind and not before else 0
         if wish in self._wishes:
             self._wishes.remove(wish)
         self._served[wish.account] = self._served.get(wish.account, 0) + 1

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.platform.budget import YCLIENTS_WINDOWS, Budget, LocalTally, LongPause, Priority, Window, wait_s
+from server.platform.budget import STARVED_S, YCLIENTS_WINDOWS, Budget, LocalTally, LongPause, Priority, Window, wait_s
 
 
 class Time:
@@ -164,3 +164,50 @@ async def test_an_error_of_the_tally_keeps_nobody_waiting_for_ever() -> None:
     async with asyncio.timeout(5):
         await asyncio.gather(*(budget.take(Priority.WEBHOOK, "a") for _ in range(3)))
     assert time.now > 1000
+
+
+class _Open:
+    """A count that is never full, and remembers as what it was asked."""
+
+    def __init__(self) -> None:
+        self.asked: list[Priority] = []
+
+    async def ask(self, priority: Priority, *, urgent: bool = False) -> float:
+        self.asked.append(priority)
+        return 0.0
+
+    async def pause(self, seconds: float) -> None: ...
+
+
+async def _order(waited_s: float, **number: int) -> tuple[list[str], list[Priority]]:
+    """In which order wishes of these classes are granted, when all have waited for so long."""
+    time, tally, order = Time(), _Open(), list[str]()
+    budget = Budget(tally, sleep=time.sleep, now=time)
+
+    async def one(name: str) -> None:
+        await budget.take(Priority[name], name)
+        order.append(name)
+
+    waiting = [asyncio.create_task(one(name)) for name, times in number.items() for _ in range(times)]
+    await asyncio.sleep(0)
+    time.now += waited_s
+    await asyncio.gather(*waiting)
+    return order, tally.asked
+
+
+async def test_who_waits_long_behind_a_better_class_gets_one_call_in_ten() -> None:
+    order, asked = await _order(STARVED_S + 1, BACKFILL=3, RECONCILE=40)
+    assert [place for place, name in enumerate(order) if name == "BACKFILL"] == [9, 19, 29]
+    assert set(asked) == {Priority.RECONCILE}, "counted as the class it goes before, or the share left to that stops it"
+
+
+async def test_who_has_not_waited_long_waits_for_the_better_class() -> None:
+    order, _ = await _order(STARVED_S / 2, BACKFILL=3, RECONCILE=40)
+    assert order[-3:] == ["BACKFILL"] * 3
+
+
+async def test_an_operator_goes_before_whoever_waits_long() -> None:
+    order, _ = await _order(STARVED_S + 1, BACKFILL=3, RECONCILE=9, WEBHOOK=9, OPERATOR=15)
+    assert order[:15] == ["OPERATOR"] * 15
+    assert "BACKFILL" in order[15:17], "and then at once the one that has waited"
+    assert sum(name in ("BACKFILL", "RECONCILE") for name in order[15:25]) <= 2
