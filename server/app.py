@@ -17,6 +17,7 @@ from aiohttp import web
 from server import api, cabinet
 from server.accounts.lookup import Lookup
 from server.accounts.sealing import prove_key
+from server.calls import routes as call_routes
 from server.delivery import routes as delivery_routes
 from server.delivery.inbox import InboxWriter
 from server.delivery.spool import Spool
@@ -35,6 +36,7 @@ from server.keys import (
     PROVE_UIS,
     READ_EVENT,
     READ_REDIRECT,
+    RECORDINGS,
     SCRIPTS,
     SETTINGS,
     SPOOL,
@@ -120,6 +122,7 @@ def build(settings: Settings, dsn: str, *, role: Role = "all") -> web.Applicatio
         app.add_routes(tracking_routes.routes)
         app.add_routes(delivery_routes.routes)
         app.add_routes(marketplace_routes.routes)
+        app.add_routes(call_routes.routes)
         api.setup(app)
         cabinet.setup(app, templates)
     return app
@@ -146,6 +149,7 @@ def _resources(dsn: str, role: Role):  # type: ignore[no-untyped-def]
             app[HANDLERS], app[DIRECTORY] = worker.handlers, worker.read_directory
             app[NOTIFICATION_BODIES] = notification_bodies
             app[READ_REDIRECT], app[READ_EVENT] = worker.asked_by, worker.app_event
+            app[RECORDINGS] = worker.open_recording
             app[DESCRIBE_BRANCHES] = worker.describe_branches
             app[AUTHORIZE], app[PROVE_UIS] = worker.authorize, worker.prove_uis
             if role != "worker":

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from server.accounts.authorize import Authorize
     from server.accounts.lookup import Lookup
+    from server.calls.routes import OpenRecording
     from server.delivery.inbox import Handle, InboxWriter
     from server.delivery.spool import Spool
     from server.leads.directory import ProveUis, ReadDirectory
@@ -42,6 +43,7 @@ NOTIFICATION_BODIES: web.AppKey[Callable[[bytes], tuple[NotificationBody, ...]]]
 READ_REDIRECT: web.AppKey[ReadRedirect] = web.AppKey("read_redirect")
 DESCRIBE_BRANCHES: web.AppKey[DescribeBranches] = web.AppKey("describe_branches")
 READ_EVENT: web.AppKey[ReadEvent] = web.AppKey("read_event")
+RECORDINGS: web.AppKey[OpenRecording] = web.AppKey("recordings")
 COLLECTOR: web.AppKey[Collector] = web.AppKey("collector")
 SCRIPTS: web.AppKey[ScriptRenderer] = web.AppKey("scripts")
 ADDRESS: web.AppKey[ClientAddress] = web.AppKey("address")

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -26,6 +27,7 @@ from server.bookings.source import passing_over
 from server.cabinet.notices import letter
 from server.calls import flow as calls
 from server.calls import networks
+from server.calls.routes import Recording
 from server.chats import flow as texts
 from server.chats import reading as text_reading
 from server.chats import store as text_store
@@ -257,6 +259,10 @@ class Worker:
     async def authorize(self, account: str, login: str, password: str, uuid: str, code: str) -> Entered | CodeWanted:
         """`accounts.authorize.Authorize`."""
         return await self._vendors.authorize(account, login, password, uuid, code)
+
+    def open_recording(self, link: str, byte_range: str) -> AbstractAsyncContextManager[Recording]:
+        """`calls.routes.OpenRecording`."""
+        return self._vendors.recording(link, byte_range)
 
     async def prove_uis(self, account_id: UUID, secret: Mapping[str, str]) -> None:
         """`leads.directory.ProveUis`."""

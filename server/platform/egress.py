@@ -12,7 +12,7 @@ import ipaddress
 import re
 import socket
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -82,6 +82,20 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
+class Stream:
+    """An answer whose body is still to be read, never more than `STREAM_MOST` bytes of it."""
+
+    status: int
+    headers: Mapping[str, str]
+    chunks: AsyncIterator[bytes]
+
+
+#: A body that is passed on while it is read: how large it may be, and how long one part of it may take.
+STREAM_MOST = 256 * 1024 * 1024
+_PART_S = 20.0
+
+
+@dataclass(frozen=True, slots=True)
 class Limits:
     connect_s: float = 5.0
     total_s: float = 15.0
@@ -127,8 +141,48 @@ class Egress:
         self._budgets = budgets or Budgets(None)
         self._breakers: dict[tuple[str, str], Breaker] = {}
 
+        # Apart, so that many who listen at once never keep a call of the API waiting.
+        self._streams = httpx.AsyncClient(
+            follow_redirects=False, trust_env=False, timeout=httpx.Timeout(_PART_S, connect=self._limits.connect_s),
+            limits=httpx.Limits(max_connections=24, max_keepalive_connections=4),
+        )  # fmt: skip
+
     async def close(self) -> None:
         await self._client.aclose()
+        await self._streams.aclose()
+
+    @asynccontextmanager
+    async def stream(
+        self, url: str, *, hosts: Collection[str], headers: Mapping[str, str], most: int = STREAM_MOST
+    ) -> AsyncIterator[Stream]:
+        """The answer of one of these hosts, read as it is taken; a redirect is not followed, and is no answer.
+
+        Raises `ForbiddenAddress` for any other host, or `Unavailable`, also while it is read, where it breaks off or
+        grows beyond `most`.
+        """
+        name = (_split(url)[0].hostname or "").rstrip(".").lower()
+        if name not in {host.lower() for host in hosts}:
+            raise ForbiddenAddress("this host is not one of those that may be called")
+        target, host = await self._checked(url)
+        request = self._streams.build_request(
+            "GET", target, headers={**headers, "Host": host, "Accept-Encoding": "identity"},
+            extensions={"sni_hostname": host.rsplit(":", 1)[0]},
+        )  # fmt: skip
+        try:
+            async with asyncio.timeout(self._limits.total_s):
+                response = await self._streams.send(request, stream=True)
+        except (httpx.HTTPError, TimeoutError) as error:
+            raise Unavailable(f"the connection failed ({type(error).__name__})") from None
+        try:
+            told = response.headers.get("Content-Length", "")
+            if response.is_redirect or response.status_code >= 500:
+                raise Unavailable(f"the other side answered {response.status_code}")
+            if told.isascii() and told.isdigit() and int(told) > most:
+                raise Unavailable("the answer is too large")
+            kept = {name.lower(): value for name, value in response.headers.items()}
+            yield Stream(response.status_code, kept, _bounded(response, most))
+        finally:
+            await response.aclose()
 
     async def call(
         self,
@@ -243,6 +297,18 @@ class Egress:
         if not addresses or not (self._allow_private or all(is_public(address) for address in addresses)):
             raise ForbiddenAddress("the name leads to an address that is not public")
         return addresses[0]
+
+
+async def _bounded(response: httpx.Response, most: int) -> AsyncIterator[bytes]:
+    size = 0
+    try:
+        async for chunk in response.aiter_raw(65536):
+            size += len(chunk)
+            if size > most:
+                raise Unavailable("the answer is too large")
+            yield chunk
+    except httpx.HTTPError as error:
+        raise Unavailable(f"the connection failed ({type(error).__name__})") from None
 
 
 def _split(url: str) -> tuple[SplitResult, int | None]:

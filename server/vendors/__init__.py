@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any
+from urllib.parse import urlsplit
 from uuid import UUID
 
 from server.accounts import flow as accounts
@@ -16,6 +18,7 @@ from server.accounts.model import Branch
 from server.bookings import flow as bookings
 from server.bookings import store as booking_store
 from server.bookings.source import Take
+from server.calls.routes import Recording, RecordingAway
 from server.clients import store as client_store
 from server.delivery import outbox
 from server.leads.directory import Directory, DirectoryAway
@@ -80,6 +83,22 @@ class Vendors:
         return TelephonyOfYclients(
             TelephonyApi(client), {company_id: TelephonyApi(one) for company_id, one in branches.items()}
         )
+
+    @asynccontextmanager
+    async def recording(self, link: str, byte_range: str) -> AsyncIterator[Recording]:
+        """`calls.routes.OpenRecording`: from the telephony's hosts alone, whoever told of the link."""
+        hosts = (*self._settings.recording_hosts, urlsplit(self._settings.uis_media_url).hostname or "")
+        headers = {"Range": byte_range} if byte_range else {}
+        try:
+            async with self._egress.stream(link, hosts=hosts, headers=headers) as answer:
+                told = answer.headers
+                yield Recording(
+                    answer.status, told.get("content-type", "").split(";")[0].strip().lower(),
+                    told.get("content-length", ""), told.get("content-range", ""), answer.chunks,
+                )  # fmt: skip
+        except VendorError as error:
+            _log.warning("recording.away", error=type(error).__name__)
+            raise RecordingAway(str(error)) from None
 
     async def call_source(self, pool: Pool, account_id: UUID, priority: Priority) -> CallsOfUis | None:
         """None when UIS is not connected."""

@@ -54,7 +54,7 @@ def told_of(told: Notification) -> Told:
             for place in range(max(len(ids), len(names)))
         )
     direction = "internal" if told.internal else told.direction
-    if direction is None and event in ("ring", "lost", "voice"):
+    if direction is None and event == "ring":
         direction = "in"
     return Told(
         Signal(
