@@ -30,6 +30,7 @@ POPUP_JOB = "calls.popup"
 #: Look at a call again when its time is over; key: the call.
 SETTLE_JOB = "calls.settle"
 _SOON = timedelta(seconds=20)
+_MESSAGE_WAIT = timedelta(seconds=20)
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +155,10 @@ async def _history(
     grace = timedelta(seconds=rules.settings.recording_grace_s)
     if call.outcome == "answered" and not call.record and now < ended_at + grace:
         return replace(done, history="held", history_why="record", history_at=ended_at + grace)
+    # Where callers leave messages, one may still come: a short while, for a lost call is to be seen soon.
+    lost = call.outcome == "missed" and call.direction == "in" and now < ended_at + _MESSAGE_WAIT
+    if lost and await store.messages_come(conn, account_id):
+        return replace(done, history="held", history_why="record", history_at=ended_at + _MESSAGE_WAIT)
     held = "not_connected" if why else ""
     await relay.want(conn, account_id, "call", row["call_id"], {"company_id": done.company_id}, now=now, held=held)
     return replace(done, history="wanted", history_why="", history_at=None)

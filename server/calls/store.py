@@ -218,6 +218,16 @@ async def records_come(conn: Conn, account_id: UUID) -> bool:
     return found
 
 
+async def messages_come(conn: Conn, account_id: UUID) -> bool:
+    """Whether callers leave messages at all."""
+    found: bool = await conn.fetchval(
+        "select exists (select 1 from (select outcome from call where account_id = $1 order by started_at desc limit 500) t"
+        " where outcome = 'voice_mail')",
+        account_id,
+    )  # fmt: skip
+    return found
+
+
 # --- reading reports
 
 
