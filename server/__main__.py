@@ -106,10 +106,22 @@ def _account_parser(commands: Any) -> None:
     show.add_argument("account", nargs="?", help="account id or name; none: list all")
     show.add_argument("--json", action="store_true")
     show.set_defaults(run=_account, action="show")
-    for name, text in (("token", "make a further API token"), ("login", "print a one-time login link")):
+    for name, text in (
+        ("token", "make a further API token, list them, or revoke one"), ("login", "print a one-time login link"),
+    ):  # fmt: skip
         command = account.add_parser(name, help=text)
         command.add_argument("account")
+        if name == "token":
+            command.add_argument("--list", action="store_true", help="the valid ones, by their ids")
+            command.add_argument("--revoke", metavar="ID", help="end the one with this id (see --list)")
         command.set_defaults(run=_account, action=name)
+    hook = account.add_parser("hook", help="a new webhook address; the former one stays good for a while")
+    hook.add_argument("vendor", choices=("yclients", "uis"))
+    hook.add_argument("account")
+    hook.add_argument(
+        "--grace-hours", type=float, default=48.0, help="how long the former one stays good; 0: not at all"
+    )
+    hook.set_defaults(run=_account, action="hook")
     connect = account.add_parser("connect", help="keep a vendor's credentials; secrets from stdin or the environment")
     connect.add_argument("vendor", choices=("yclients", "uis"))
     connect.add_argument("account")

@@ -49,7 +49,13 @@ async def account(settings: Settings, dsn: str, arguments: argparse.Namespace, s
                 return await _show(conn, settings, arguments)
             account_id = await find_account(conn, arguments.account)
             if arguments.action == "token":
-                _say(await flow.new_api_token(conn, account_id, "command line"))
+                return await _token(conn, account_id, arguments)
+            if arguments.action == "hook":
+                grace = timedelta(hours=max(0.0, arguments.grace_hours))
+                await flow.rotate_hook(
+                    conn, vault, account_id, arguments.vendor, grace=grace, by="command line", now=utc_now()
+                )
+                _say((await flow.hook_urls(conn, vault, account_id, settings.base_url))[arguments.vendor])
             elif arguments.action == "login":
                 owner = await store.first_owner(conn, account_id)
                 if owner is None:
@@ -62,6 +68,20 @@ async def account(settings: Settings, dsn: str, arguments: argparse.Namespace, s
                 _say(f"{arguments.vendor}: kept, sealed ({', '.join(sorted(secret))})")
     finally:
         await pool.close()
+    return 0
+
+
+async def _token(conn: Conn, account_id: UUID, arguments: argparse.Namespace) -> int:
+    if arguments.list:
+        for row in await store.api_tokens(conn, account_id):
+            _say(f"{flow.token_id(row['token_hash'])}  {row['created_at']:%Y-%m-%d %H:%M}  {row['name']}")
+    elif arguments.revoke:
+        if not await flow.revoke_api_token(conn, account_id, arguments.revoke, by="command line", now=utc_now()):
+            _complain("no valid token has this id; `yclick account token ACCOUNT --list` names them")
+            return 1
+        _say("revoked; a server that runs refuses it within some seconds")
+    else:
+        _say(await flow.new_api_token(conn, account_id, "command line"))
     return 0
 
 

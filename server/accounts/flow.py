@@ -18,9 +18,11 @@ import idna
 from server.accounts import store
 from server.accounts.model import Account, AccountId, Branch, LoginSession, Person, Role, ScriptSettings, Site
 from server.platform.ids import digest, new_id, random_text
+from server.platform.log import logger
 from server.platform.postgres import Conn, Pool
 from server.platform.vault import Vault
 
+_log = logger(__name__)
 LOGIN_LINK_LIFE = timedelta(hours=24)
 #: How long a login waits for its code; then its password is forgotten.
 WAITING_LOGIN_LIFE = timedelta(minutes=15)
@@ -30,6 +32,9 @@ _HASHER = argon2.PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=
 _NOBODY = _HASHER.hash(secrets.token_hex(16))
 _hashing = asyncio.Semaphore(4)  # 19 MiB each: bounds the memory a flood of logins can take
 _FREE_FAILURES = 5
+_ID_BYTES = 6
+#: How long a former webhook address stays good beside the new one.
+HOOK_GRACE = timedelta(hours=48)
 
 
 class BadAccount(ValueError):
@@ -151,6 +156,35 @@ async def new_api_token(conn: Conn, account_id: AccountId, name: str) -> str:
     """A further API token; the old ones stay valid until revoked."""
     token = f"yck_{random_text(40)}"
     await store.insert_api_token(conn, account_id, digest(token), name)
+    return token
+
+
+def token_id(token_hash: bytes) -> str:
+    """By which a token is named where it must not be shown: the beginning of its hash."""
+    return bytes(token_hash[:_ID_BYTES]).hex()
+
+
+async def revoke_api_token(conn: Conn, account_id: AccountId, named: str, *, by: str, now: datetime) -> bool:
+    """Ends a token, named as `token_id` does; False: no valid token has this name."""
+    if not re.fullmatch(rf"[0-9a-f]{{{2 * _ID_BYTES}}}", named, re.ASCII):
+        return False
+    done = await store.revoke_api_token(conn, account_id, bytes.fromhex(named), now)
+    if done:
+        _log.info("access.api_token_revoked", account_id=str(account_id), token=named, by=by)
+    return done
+
+
+async def rotate_hook(
+    conn: Conn, vault: Vault, account_id: AccountId, vendor: str, *, grace: timedelta, by: str, now: datetime
+) -> str:
+    """A new webhook token; those before it are good for `grace` yet, so that nothing is lost while the vendor's settings
+    are changed."""
+    token = random_text(32)
+    sealed = vault.seal(token.encode(), account_id=account_id, field="hook_token")
+    async with conn.transaction():
+        await store.expire_hook_tokens(conn, account_id, vendor, now + grace)
+        await store.insert_hook_token(conn, account_id, digest(token), sealed, vendor)
+    _log.info("access.hook_rotated", account_id=str(account_id), vendor=vendor, by=by, grace_s=grace.total_seconds())
     return token
 
 

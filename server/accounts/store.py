@@ -181,10 +181,37 @@ async def touch_hook_token(conn: Conn, account_id: AccountId, token_hash: bytes,
 
 async def hook_tokens(conn: Conn, account_id: AccountId) -> list[Row]:
     return await conn.fetch(
-        "select vendor, sealed_token, created_at, last_used_at from hook_token where account_id = $1"
+        "select vendor, sealed_token, created_at, last_used_at, expires_at from hook_token where account_id = $1"
         " order by created_at",
         account_id,
     )
+
+
+async def expire_hook_tokens(conn: Conn, account_id: AccountId, vendor: str, until: datetime) -> None:
+    """What is valid now is valid until then at most."""
+    await conn.execute(
+        "update hook_token set expires_at = least(coalesce(expires_at, $3), $3) where account_id = $1 and vendor = $2",
+        account_id, vendor, until,
+    )  # fmt: skip
+
+
+async def api_tokens(conn: Conn, account_id: AccountId) -> list[Row]:
+    """Those that are valid."""
+    return await conn.fetch(
+        "select token_hash, name, created_at from api_token where account_id = $1 and revoked_at is null"
+        " order by created_at",
+        account_id,
+    )
+
+
+async def revoke_api_token(conn: Conn, account_id: AccountId, hash_start: bytes, now: datetime) -> bool:
+    """Revokes the valid token whose hash begins so; False: there is none."""
+    done = await conn.execute(
+        "update api_token set revoked_at = $3 where account_id = $1 and revoked_at is null"
+        " and substring(token_hash from 1 for length($2::bytea)) = $2::bytea",
+        account_id, hash_start, now,
+    )  # fmt: skip
+    return not done.endswith(" 0")
 
 
 async def insert_api_token(conn: Conn, account_id: AccountId, token_hash: bytes, name: str) -> None:

@@ -13,9 +13,10 @@ from server.accounts.model import LoginSession
 from server.accounts.web import current_session, drop_session, set_session
 from server.cabinet import words
 from server.cabinet.frame import LOCALE_COOKIE, locale_before_login, locale_of, outside_page, private, render
-from server.keys import ADDRESS, POOL
+from server.keys import ADDRESS, LOOKUP, POOL, VAULT
 from server.platform.clock import utc_now
 from server.platform.limits import Limiter
+from server.platform.web import Problem
 from server.tracking.bots import browser_family, device_of
 
 routes = web.RouteTableDef()
@@ -122,22 +123,26 @@ async def access_page(request: web.Request, session: LoginSession, known: Known)
 
 
 #: What may stand after `?done=`; a text of `words` each.
-DONE = ("access_saved", "sessions_ended")
+DONE = ("access_saved", "sessions_ended", "token_revoked", "hook_rotated")
+HOOK_VENDORS = ("yclients", "uis")
 
 
 async def _access(
     request: web.Request, session: LoginSession, known: Known, *, done: str = "", error: str = "",
-    email: str | None = None, status: int = 200,
+    email: str | None = None, made_token: str = "", status: int = 200,
 ) -> web.StreamResponse:  # fmt: skip
     """`email`: what was typed into a form that was refused."""
     person = session.person
     async with request.app[POOL].acquire() as conn:
         sessions = await store.sessions_of(conn, person.account_id, person.person_id, utc_now())
+        tokens = await store.api_tokens(conn, person.account_id)
         has_password = await store.password_hash(conn, person.account_id, person.person_id) is not None
     locale = locale_of(session, known)
     context = {
         "done": words.text(done, locale) if done in DONE else "", "error": error,
-        "email": person.email if email is None else email, "has_password": has_password,
+        "email": person.email if email is None else email, "has_password": has_password, "made_token": made_token,
+        "tokens": [{**dict(row), "id": flow.token_id(row["token_hash"])} for row in tokens],
+        "hook_vendors": HOOK_VENDORS, "grace_h": int(flow.HOOK_GRACE.total_seconds() // 3600),
         "sessions": [
             {
                 **dict(row), "device": device_of(row["user_agent"]), "browser": browser_family(row["user_agent"]),
@@ -177,3 +182,42 @@ async def end_other_sessions(request: web.Request, session: LoginSession, _: Kno
     async with request.app[POOL].acquire() as conn:
         await store.delete_other_sessions(conn, session.person, but=session.session_hash)
     raise web.HTTPFound("/access?done=sessions_ended")
+
+
+# --- tokens of the API, addresses of webhooks
+
+
+@routes.post("/access/tokens")
+@private
+async def make_token(request: web.Request, session: LoginSession, known: Known) -> web.StreamResponse:
+    """A further token, shown in the answer and never again."""
+    async with request.app[POOL].acquire() as conn:
+        made = await flow.new_api_token(conn, session.person.account_id, "cabinet")
+    return await _access(request, session, known, made_token=made)
+
+
+@routes.post("/access/tokens/{id}/revoke")
+@private
+async def revoke_token(request: web.Request, session: LoginSession, _: Known) -> web.StreamResponse:
+    person = session.person
+    async with request.app[POOL].acquire() as conn:
+        done = await flow.revoke_api_token(
+            conn, person.account_id, request.match_info["id"], by=str(person.person_id), now=utc_now()
+        )
+    if not done:
+        raise Problem(404, "not_found", "There is no such token.")
+    request.app[LOOKUP].forget()
+    raise web.HTTPFound("/access?done=token_revoked")
+
+
+@routes.post("/access/hooks/{vendor:yclients|uis}/rotate")
+@private
+async def rotate_hook(request: web.Request, session: LoginSession, _: Known) -> web.StreamResponse:
+    """A new address; the former one stays good for `flow.HOOK_GRACE`."""
+    person = session.person
+    async with request.app[POOL].acquire() as conn:
+        await flow.rotate_hook(
+            conn, request.app[VAULT], person.account_id, request.match_info["vendor"], grace=flow.HOOK_GRACE,
+            by=str(person.person_id), now=utc_now(),
+        )  # fmt: skip
+    raise web.HTTPFound("/access?done=hook_rotated")

@@ -436,6 +436,12 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     "access_email": ("Это не похоже на адрес почты.", "That is not an e-mail address."),
     "access_taken": ("С этой почтой уже входит кто-то другой. Укажите другую.", "Somebody else logs in with this e-mail. Give another."),
     "access_wrong": ("Нынешний пароль не подходит.", "The current password does not fit."),
+    "api_tokens": ("Токены API", "API tokens"), "api_tokens_what": ("С токеном программа читает и меняет данные этого аккаунта. Сам токен показывается один раз, здесь видно его начало.", "With a token a program reads and changes the data of this account. A token is shown once; here stands its sign."),
+    "token": ("Токен", "Token"), "token_make": ("Создать токен", "Make a token"), "token_made": ("Новый токен. Сохраните его: больше он показан не будет.", "A new token. Keep it: it will not be shown again."),
+    "revoke": ("Отозвать", "Revoke"), "revoke_sure": ("Программа с этим токеном сразу потеряет доступ. Вернуть токен нельзя.", "The program with this token loses access at once. A token cannot be brought back."), "revoke_yes": ("Да, отозвать", "Yes, revoke"), "token_revoked": ("Токен отозван.", "The token is revoked."),
+    "hook_addresses": ("Адреса вебхуков", "Webhook addresses"), "hook_addresses_what": ("Если адрес узнал посторонний, выпустите новый и внесите его вместо прежнего.", "If a stranger has learnt an address, make a new one and enter it instead."),
+    "hook_rotate_yclients": ("Новый адрес для YCLIENTS", "A new address for YCLIENTS"), "hook_rotate_uis": ("Новый адрес для UIS", "A new address for UIS"),
+    "hook_sure": ("Прежний адрес будет работать ещё {hours} ч. За это время внесите новый: потом события по прежнему адресу не принимаются.", "The former address works for another {hours} h. Enter the new one in that time: afterwards nothing is taken at the former one."), "hook_yes": ("Да, выпустить новый", "Yes, make a new one"), "hook_rotated": ("Новый адрес готов: он на страницах подключения и «Установка».", "The new address is ready: it stands on the pages of the connections and under “Set-up”."),
     "sessions": ("Где выполнен вход", "Where you are logged in"), "logged_in": ("Вход", "Since"), "this_device": ("это устройство", "this device"),
     "end_others": ("Выйти на других устройствах", "Log out other devices"), "sessions_ended": ("На других устройствах вход закрыт.", "Other devices are logged out."),
     # errors
