@@ -28,19 +28,24 @@ from server.keys import (
     COLLECTOR,
     DESCRIBE_BRANCHES,
     DIRECTORY,
+    DRAINING,
     HANDLERS,
+    HUB,
     INBOX,
     LOOKUP,
     NOTIFICATION_BODIES,
+    OUTSIDE,
     POOL,
     PROVE_UIS,
     READ_EVENT,
+    READ_FRAME,
     READ_REDIRECT,
     RECORDINGS,
     SCRIPTS,
     SETTINGS,
     SPOOL,
     VAULT,
+    WIDGET,
 )
 from server.marketplace import routes as marketplace_routes
 from server.platform import metrics
@@ -56,6 +61,8 @@ from server.tracking.collector import Collector
 from server.tracking.scripts import ScriptRenderer
 from server.uis.notification_bodies import notification_bodies
 from server.worker import Parts, Worker
+from server.workplace import entering, live, page
+from server.workplace.hub import Hub
 
 _log = logger(__name__)
 _OPEN_TO_OTHER_SITES = ("/c", "/hooks/")
@@ -64,17 +71,16 @@ DRAIN_S = 1.0
 #: How long a handshake under way may take to reach us before the door is shut.
 HANDSHAKE_S = 0.2
 _BACKLOG = 1024
-DRAINING: web.AppKey[asyncio.Event] = web.AppKey("draining")
 Role = str  # all, web, worker
 
 
-def places() -> tuple[Path, Path]:
-    """Built scripts and templates: beside the package in a checkout, inside it when installed."""
+def places() -> tuple[Path, Path, Path]:
+    """Built scripts, templates, the built workplace: beside the package in a checkout, inside it when installed."""
     package = Path(__file__).resolve().parent
     packed = package / "_assets"
     if packed.exists():
-        return packed / "snippets", packed / "templates"
-    return package.parent / "snippets" / "dist", package.parent / "templates"
+        return packed / "snippets", packed / "templates", packed / "widget"
+    return package.parent / "snippets" / "dist", package.parent / "templates", package.parent / "widget" / "dist"
 
 
 @contextlib.asynccontextmanager
@@ -99,7 +105,7 @@ async def database(settings: Settings, *, owner: Owner) -> AsyncIterator[str]:
 
 def build(settings: Settings, dsn: str, *, role: Role = "all") -> web.Application:
     """The web application with everything in it; `dsn` is migrated."""
-    built, templates = places()
+    built, templates, widget = places()
     app = web.Application(
         middlewares=[
             edge.edge(cabinet.error_page),
@@ -115,6 +121,7 @@ def build(settings: Settings, dsn: str, *, role: Role = "all") -> web.Applicatio
     app.on_response_prepare.append(edge.security_headers(settings.base_url))
     app.on_response_prepare.append(_close_while_draining)
     app.cleanup_ctx.append(_resources(dsn, role))
+    app.on_shutdown.append(_send_screens_away)
     app.router.add_get("/healthz", _live)
     app.router.add_get("/readyz", _ready)
     app.router.add_get("/metrics", _metrics)
@@ -123,6 +130,9 @@ def build(settings: Settings, dsn: str, *, role: Role = "all") -> web.Applicatio
         app.add_routes(delivery_routes.routes)
         app.add_routes(marketplace_routes.routes)
         app.add_routes(call_routes.routes)
+        app[WIDGET] = page.Widget(widget, templates)
+        for part in (page, entering, live):
+            app.add_routes(part.routes)
         api.setup(app)
         cabinet.setup(app, templates)
     return app
@@ -152,10 +162,12 @@ def _resources(dsn: str, role: Role):  # type: ignore[no-untyped-def]
             app[RECORDINGS] = worker.open_recording
             app[DESCRIBE_BRANCHES] = worker.describe_branches
             app[AUTHORIZE], app[PROVE_UIS] = worker.authorize, worker.prove_uis
+            app[OUTSIDE], app[READ_FRAME] = worker.outside, worker.frame_asked
             if role != "worker":
                 inbox = app[INBOX] = InboxWriter(pool, spool)
                 collector = app[COLLECTOR] = Collector(pool, bus)
-                for part in (inbox, collector):
+                hub = app[HUB] = Hub(pool, bus)
+                for part in (inbox, collector, hub):
                     part.start()
                     stack.push_async_callback(part.stop)
             if role != "web":
@@ -171,6 +183,12 @@ async def _close_pool(pool) -> None:  # type: ignore[no-untyped-def]
         await asyncio.wait_for(pool.close(), 5)
     except TimeoutError:
         pool.terminate()
+
+
+async def _send_screens_away(app: web.Application) -> None:
+    """Connections of the workplace never end by themselves; their screens come back to whoever listens then."""
+    if HUB in app:
+        app[HUB].send_away()
 
 
 async def _close_while_draining(request: web.Request, response: web.StreamResponse) -> None:

@@ -64,7 +64,7 @@ async def _redis(settings: Settings) -> str:
 
 
 async def _scripts(settings: Settings) -> str:
-    built, templates = places()
+    built, templates, _ = places()
     return f"built, version {ScriptRenderer(built, templates, base_url=settings.base_url).version}"
 
 

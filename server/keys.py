@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from aiohttp import web
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Callable
 
     from server.accounts.authorize import Authorize
@@ -27,6 +28,10 @@ if TYPE_CHECKING:
     from server.tracking.collector import Collector
     from server.tracking.scripts import ScriptRenderer
     from server.uis.notification_bodies import NotificationBody
+    from server.workplace.frames import ReadFrame
+    from server.workplace.hub import Hub
+    from server.workplace.outside import Outside
+    from server.workplace.page import Widget
 
 SETTINGS: web.AppKey[Settings] = web.AppKey("settings")
 POOL: web.AppKey[Pool] = web.AppKey("pool")
@@ -47,3 +52,8 @@ RECORDINGS: web.AppKey[OpenRecording] = web.AppKey("recordings")
 COLLECTOR: web.AppKey[Collector] = web.AppKey("collector")
 SCRIPTS: web.AppKey[ScriptRenderer] = web.AppKey("scripts")
 ADDRESS: web.AppKey[ClientAddress] = web.AppKey("address")
+HUB: web.AppKey[Hub] = web.AppKey("hub")
+OUTSIDE: web.AppKey[Outside] = web.AppKey("outside")
+READ_FRAME: web.AppKey[ReadFrame] = web.AppKey("read_frame")
+WIDGET: web.AppKey[Widget] = web.AppKey("widget")
+DRAINING: web.AppKey[asyncio.Event] = web.AppKey("draining")

@@ -7,6 +7,7 @@ An unknown ``YCLICK_`` variable is an error: a misspelt setting must not be sile
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -16,6 +17,7 @@ from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
 PREFIX = "YCLICK_"
+_ORIGIN = re.compile(r"(?:https?|chrome-extension)://(?:\*\.)?[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?(?::[0-9]{1,5})?", re.I)
 
 
 class UnknownSetting(ValueError):
@@ -68,6 +70,13 @@ class Settings(BaseSettings):
         ("app.uiscom.ru", "app.comagic.ru", "media.uiscom.ru", "media.comagic.ru"),
         description="Hosts whose recordings are played through us, comma-separated",
     )
+    yclients_frame_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
+        ("https://yclients.com", "https://*.yclients.com"),
+        description="Pages that may frame the workplace, as in frame-ancestors, comma-separated",
+    )
+    workplace_origins: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="Origins besides our own that may open the workplace's socket, comma-separated"
+    )
     match_grace_s: float = Field(90, ge=0, description="How long a booking waits for the browser's report")
     reconcile_period_s: float = Field(600, gt=0, description="How often bookings are compared with the vendor's list")
     retry_schedule_s: Annotated[tuple[Annotated[float, Field(ge=0, allow_inf_nan=False)], ...], NoDecode] = Field(
@@ -107,11 +116,20 @@ class Settings(BaseSettings):
             return tuple(float(part) for part in value.strip("[]() ").split(",") if part.strip())
         return value
 
-    @field_validator("trusted_proxies", "recording_hosts", mode="before")
+    @field_validator("trusted_proxies", "recording_hosts", "yclients_frame_hosts", "workplace_origins", mode="before")
     @classmethod
     def _listed(cls, value: Any) -> Any:
         if isinstance(value, str):
             return tuple(part.strip() for part in value.split(",") if part.strip())
+        return value
+
+    @field_validator("yclients_frame_hosts", "workplace_origins", mode="after")
+    @classmethod
+    def _origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        """Whatever stands here goes into a header: a scheme, a host, perhaps a port."""
+        for origin in value:
+            if not _ORIGIN.fullmatch(origin):
+                raise ValueError(f"not an origin: {origin[:80]!r}; write it like https://yclients.com")
         return value
 
     @field_validator("public_url", "yclients_api_url", "yclients_marketplace_url", mode="after")

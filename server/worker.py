@@ -61,6 +61,8 @@ from server.tracking import flow as tracking
 from server.tracking.collector import HITS_TOPIC
 from server.vendors import uis_calls, uis_notifications, uis_texts
 from server.vendors.calls import Calls
+from server.workplace.frames import FrameAsked
+from server.workplace.outside import Outside
 
 _log = logger(__name__)
 LEADS_TOPIC = "leads"
@@ -93,6 +95,7 @@ class Worker:
         self._tasks: list[asyncio.Task[None]] = []
         self._may_claim = asyncio.Event()
         self._vendors = vendors.Vendors(parts.settings, parts.vault, parts.pool)
+        self.outside: Outside = self._vendors.outside(parts.pool)
         self.handlers: dict[str, Handle] = {
             "yclients": self._take_yclients, "uis": self._take_uis, marketplace.DOOR: self._take_app_event,
         }  # fmt: skip
@@ -255,6 +258,10 @@ class Worker:
     async def _retain(self) -> int:
         await retention.keep_up(self._parts.pool, now=utc_now())
         return 0
+
+    def frame_asked(self, surface: str, query: Sequence[tuple[str, str]]) -> FrameAsked | None:
+        """`workplace.frames.ReadFrame`."""
+        return self._vendors.frame_asked(surface, query)
 
     async def authorize(self, account: str, login: str, password: str, uuid: str, code: str) -> Entered | CodeWanted:
         """`accounts.authorize.Authorize`."""

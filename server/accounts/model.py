@@ -77,6 +77,15 @@ class LoginSession:
 
 
 @dataclass(frozen=True, slots=True)
+class Device:
+    """A screen of the workplace and whose it is."""
+
+    person: Person
+    device_id: UUID
+    kind: Literal["extension", "frame", "tab"]
+
+
+@dataclass(frozen=True, slots=True)
 class ScriptKey:
     """What a public key in a page stands for."""
 

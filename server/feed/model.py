@@ -175,7 +175,7 @@ class ChatStarted:
     company_id: int | None = None
     client_id: int | None = None
     advert: Advert | None = None
-    can_reply: bool = False  # whether a message can be sent from here
+    channel_id: int | None = None  # where the vendor tells it: without it no message can be sent from here
     started_at: datetime | None = None
 
     @property

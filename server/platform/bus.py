@@ -47,6 +47,11 @@ class Subscription:
         except TimeoutError:
             return None
 
+    def clear(self) -> None:
+        """Forgets what waits: for a listener to whom one signal says as much as many."""
+        while not self._queue.empty():
+            self._queue.get_nowait()
+
 
 class MemoryBus:
     """Serves the tasks of one process."""

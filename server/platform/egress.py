@@ -194,6 +194,7 @@ class Egress:
         priority: Priority = Priority.WEBHOOK,
         headers: Mapping[str, str] | None = None,
         json: Any = None,
+        form: Mapping[str, str] | None = None,
         params: Mapping[str, str] | None = None,
         errors_in_json: bool = False,
         wanted: Wanted | None = None,
@@ -215,7 +216,7 @@ class Egress:
                 raise RateLimited(pause.seconds) from None
             breaker.enter()
             try:
-                answer = await self._once(method, url, headers or {}, json, params)
+                answer = await self._once(method, url, headers or {}, json, form, params)
                 _refuse_failed(answer, in_json=errors_in_json)
             except Unavailable:
                 breaker.leave(failed=True)
@@ -238,13 +239,19 @@ class Egress:
         raise Unavailable("no attempt was made")
 
     async def _once(
-        self, method: str, url: str, headers: Mapping[str, str], json: Any, params: Mapping[str, str] | None
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        json: Any,
+        form: Mapping[str, str] | None,
+        params: Mapping[str, str] | None,
     ) -> Answer:
         target, host = await self._checked(url)
         try:
             async with asyncio.timeout(self._limits.total_s):
                 request = self._client.build_request(
-                    method, target, headers={**headers, "Host": host}, json=json, params=params,
+                    method, target, headers={**headers, "Host": host}, json=json, data=form, params=params,
                     extensions={"sni_hostname": host.rsplit(":", 1)[0]},
                 )  # fmt: skip
                 async with _opened(self._client, request) as response:

@@ -63,8 +63,14 @@ class Rpc:
         user_id: int | None = None,
         memory: Memory | None = None,
         now: Callable[[], float] = time.monotonic,
+        version: str = "v2.0",
     ) -> None:
-        self._egress, self._url, self._access, self._account = egress, f"{base_url.rstrip('/')}/v2.0", access, account
+        self._egress, self._url, self._access, self._account = (
+            egress,
+            f"{base_url.rstrip('/')}/{version}",
+            access,
+            account,
+        )
         self._user = {} if user_id is None else {"user_id": user_id}
         self._now = now
         self.memory = memory or Memory()

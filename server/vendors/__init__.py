@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any
@@ -31,7 +31,10 @@ from server.platform.log import logger
 from server.platform.postgres import Conn, Pool
 from server.platform.vault import Vault
 from server.settings import Settings
+from server.uis.call_api import CallApi
 from server.uis.calls import CallsApi
+from server.uis.chat_api import Adapter, ChatApi
+from server.uis.chat_api import Session as ChatSession
 from server.uis.data_api import DataApi
 from server.uis.model import Access, Key, Login
 from server.uis.rpc import Memory
@@ -40,13 +43,16 @@ from server.vendors.uis import LeadsOfUis, directory_of
 from server.vendors.uis_calls import CallsOfUis
 from server.vendors.uis_deals import DealsOfUis, Ensured
 from server.vendors.uis_texts import TextsOfUis
+from server.vendors.workplace import OutsideOfVendors
 from server.vendors.yclients import YCLIENTS, BookingsOfYclients
 from server.vendors.yclients_app import AppOfYclients, asked_by
 from server.vendors.yclients_clients import Categories, ClientsOfYclients
 from server.vendors.yclients_deals import RECORDS
 from server.vendors.yclients_telephony import TelephonyOfYclients
+from server.workplace.frames import FrameAsked
 from server.yclients.client import Token, YclientsClient
 from server.yclients.clients import ClientsApi
+from server.yclients.frames import read_panel, read_settings_tab
 from server.yclients.marketplace import MarketplaceClient, read_event
 from server.yclients.telephony import TelephonyApi
 from server.yclients.webhooks import whole_id
@@ -66,6 +72,8 @@ class Vendors:
         self._egress = Egress(allow_private=settings.allow_private_egress, budgets=Budgets(pool))
         self._uis_memory: dict[UUID, Memory] = {}
         self._deals_ensured: dict[UUID, Ensured] = {}
+        self._call_memory: dict[UUID, Memory] = {}
+        self._chat_sessions: dict[UUID, ChatSession] = {}
         self._categories: dict[UUID, Categories] = {}
         self._directories: dict[UUID, tuple[float, Directory]] = {}
 
@@ -123,6 +131,55 @@ class Vendors:
     def _as_application(self, account_id: UUID) -> YclientsClient:
         token = self._settings.yclients_application_token.get_secret_value()
         return self._yclients(account_id, {"user_token": token})
+
+    # --- the workplace
+
+    def outside(self, pool: Pool) -> OutsideOfVendors:
+        """`workplace.outside.Outside`."""
+
+        async def calls(account_id: UUID) -> CallApi | None:
+            async with pool.acquire() as conn:
+                secret = await accounts.credentials(conn, self._vault, account_id, "uis")
+            if secret is None:
+                return None
+            memory = self._call_memory.setdefault(account_id, Memory())
+            return CallApi(
+                self._egress, base_url=self._settings.uis_call_api_url, access=_uis_access(secret), account=str(account_id),
+                memory=memory,
+            )  # fmt: skip
+
+        async def chats(account_id: UUID) -> tuple[ChatApi, int, int | None] | None:
+            async with pool.acquire() as conn:
+                secret = await accounts.credentials(conn, self._vault, account_id, "uis_chat")
+            numbers = [whole_id((secret or {}).get(name)) for name in ("account_id", "operator_id")]
+            if secret is None or numbers[0] is None:
+                return None
+            session = self._chat_sessions.setdefault(account_id, ChatSession())
+            adapter = Adapter(secret.get("username", ""), secret.get("password", ""))
+            api = ChatApi(
+                self._egress, base_url=self._settings.uis_chat_api_url, adapter=adapter, account=str(account_id),
+                session=session,
+            )  # fmt: skip
+            return api, numbers[0], numbers[1]
+
+        async def clients(account_id: UUID, company_id: int) -> ClientsApi | None:
+            client = (await self.yclients(pool, account_id)).get(company_id)
+            if client is None:
+                return None
+            async with pool.acquire() as conn:
+                region = await client_store.phone_region(conn, account_id)
+            return ClientsApi(client, region=region, priority=Priority.OPERATOR)
+
+        return OutsideOfVendors(calls, chats, clients)
+
+    def frame_asked(self, surface: str, query: Sequence[tuple[str, str]]) -> FrameAsked | None:
+        """`workplace.frames.ReadFrame`."""
+        token = self._settings.yclients_partner_token.get_secret_value()
+        if surface == "panel":
+            panel = read_panel(query, token)
+            return FrameAsked(panel.salon_id, panel.phone) if panel else None
+        salon_id = read_settings_tab(query, token)
+        return FrameAsked(salon_id) if salon_id else None
 
     # --- the application of the marketplace
 
