@@ -16,7 +16,8 @@ from typing import Any
 
 from aiohttp import web
 
-from e2e.stand.uis import call_api, hand, media, pages
+from e2e.stand.uis import call_api, chat_api, hand, media, pages
+from e2e.stand.uis.chat_hooks import ChatHooks
 from e2e.stand.uis.keys import SENDER, TALKS, TELEPHONE, UIS
 from e2e.stand.uis.methods import METHODS, perform
 from e2e.stand.uis.notices import Sender
@@ -82,12 +83,15 @@ class RunningUis:
 def make_uis_app(uis: Uis) -> web.Application:
     app = web.Application(client_max_size=8 * 1024 * 1024)
     app[UIS], app[SENDER], app[TELEPHONE], app[TALKS] = uis, Sender(uis), Player(uis), Talks(uis)
-    for part in (routes, hand.routes, media.routes, pages.routes):
+    for part in (routes, hand.routes, media.routes, pages.routes, chat_api.routes):
         app.add_routes(part)
 
     async def playing(app: web.Application) -> AsyncIterator[None]:
+        chat_hooks = ChatHooks(uis)
         await app[SENDER].start()
+        await chat_hooks.start()
         yield
+        await chat_hooks.stop()
         await app[TELEPHONE].stop()
         await app[TALKS].stop()
         await app[SENDER].stop()

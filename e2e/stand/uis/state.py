@@ -166,6 +166,7 @@ class Uis:
         self.clock = clock or (lambda: datetime.now(UTC))
         self._seed = seed
         self.ears: list[Callable[[str, dict[str, Any]], None]] = []  # who hears what happens here
+        self.chat_ears: list[Callable[[int, str, dict[str, Any]], None]] = []
         self.notices: list[Any] = []  # notifications as entered; they stay over a reset, as addresses do
         self.origin = ""  # where this account is reached
         self.reset()
@@ -255,6 +256,27 @@ class Uis:
         self.chats: dict[int, Any] = {}
         self.visitors: dict[int, dict[str, Any]] = {}
         self.comments: list[dict[str, Any]] = []
+        # the Chat API
+        self.adapters: dict[int, dict[str, Any]] = {}
+        self.chat_accounts: dict[int, dict[str, Any]] = {}
+        self.chat_tokens: dict[str, tuple[str, float]] = {}  # token → whose it is, until when
+        self.chat_sent: list[dict[str, Any]] = []  # every webhook to an adapter
+        self.chat_channels: list[dict[str, Any]] = [
+            {
+                "id": number,
+                "channel_id": channel,
+                "type": kind,
+                "name": name,
+                "is_active": True,
+                "is_removed": False,
+                "status": "active",
+                "status_reason": "",
+            }
+            for number, channel, kind, name in (
+                (740804, 1, "comagic", "Чат на сайте"),
+                (740805, 2, "whatsapp", "WhatsApp"),
+            )
+        ]
         self.blocked: set[str] = set()  # contacts that may not be called
         self.told_at: dict[str, float] = {}  # when each recording was there
         self.sent: list[dict[str, Any]] = []  # every attempt of a notification
@@ -325,6 +347,15 @@ class Uis:
         """Something happened. One ear is enough: a second server of the same account tells nothing twice."""
         for hear in self.ears[:1]:
             hear(event, {"notification_mnemonic": event, **values})
+
+    def tell_adapters(self, path: str, document: dict[str, Any], *, account_id: int) -> None:
+        for hear in self.chat_ears[:1]:
+            hear(account_id, path, document)
+
+    def accounts_of(self, channel_id: int) -> list[int]:
+        """Accounts of the Chat API that have this channel."""
+        numbers = {one["id"] for one in self.chat_channels if one["channel_id"] == channel_id}
+        return [one["id"] for one in self.chat_accounts.values() if numbers & set(one["channels"])]
 
     def media_link(self, kind: str, communication_id: int, mark: str) -> str:
         return f"{self.switches.media_origin or self.origin}/system/media/{kind}/{communication_id}/{mark}/"

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from e2e.stand.uis.chat_hooks import chat_document, message_document
 from e2e.stand.uis.marks import put_tag, tag_of
 from e2e.stand.uis.state import Communication, Uis
 
@@ -126,6 +127,8 @@ class Talks:
             uis.new_id(), uis.new_id(), number, site_id, campaign_id, session_id, uis.clock(), initiator, channel
         )
         uis.chats[chat.id] = chat
+        for account_id in uis.accounts_of(chat.channel_id):
+            uis.tell_adapters("/chat", chat_document(uis, chat, account_id), account_id=account_id)
         said = messages if messages is not None else ["Здравствуйте! Есть время на субботу?", "Спасибо, подойдёт 12:00"]
         contacts = {"name": name, "phone": phone, "email": email}
         task = asyncio.create_task(self._play(chat, ends, contacts, contacts_at, said, mark, scale))
@@ -151,10 +154,12 @@ class Talks:
             await asyncio.sleep(2 * scale)
             if contacts_at == moment:
                 introduce(uis, chat.visitor_id, **contacts)
+                _card(uis, chat)
 
         say(uis, chat, "system", "Чат начат")
         if contacts_at == "start":
             introduce(uis, chat.visitor_id, **contacts)
+            _card(uis, chat)
         if status != "refused" and said:
             say(uis, chat, "visitor", said[0])
         if status in ("succeed", "active"):
@@ -182,7 +187,27 @@ def introduce(uis: Uis, visitor_id: int, *, name: str = "", phone: str = "", ema
             visitor[kind].append(value)
 
 
-def say(uis: Uis, chat: Chat, source: str, text: str) -> dict[str, Any]:
+def _card(uis: Uis, chat: Chat) -> None:
+    visitor = uis.visitors[chat.visitor_id]
+    card = {
+        "name": visitor["name"],
+        "company": "",
+        "comment": "",
+        "phones": visitor["phones"],
+        "emails": visitor["emails"],
+    }
+    for account_id in uis.accounts_of(chat.channel_id):
+        told = {
+            "context": {},
+            "account_id": account_id,
+            "channel_id": chat.channel_id,
+            "visitor_id": chat.visitor_id,
+            "visitor_card": card,
+        }
+        uis.tell_adapters("/visitor/card", told, account_id=account_id)
+
+
+def say(uis: Uis, chat: Chat, source: str, text: str, *, told: bool = True) -> dict[str, Any]:
     made = {
         "id": uis.new_id(), "chat_id": chat.id, "channel_id": chat.channel_id, "channel_type": chat.channel, "date_time": uis.wall(uis.clock()),
         "is_group_chat": False, "visitor_id": chat.visitor_id, "text": text, "source": source, "resource": None,
@@ -190,6 +215,8 @@ def say(uis: Uis, chat: Chat, source: str, text: str) -> dict[str, Any]:
         "employee_full_name": chat.employee["full_name"] if source == "operator" and chat.employee else None,
     }  # fmt: skip
     chat.messages.append(made)
+    for account_id in uis.accounts_of(chat.channel_id) if told else ():
+        uis.tell_adapters("/message", message_document(uis, chat, made, account_id), account_id=account_id)
     return made
 
 
@@ -201,6 +228,12 @@ def close(uis: Uis, chat: Chat, status: str, cause: str | None) -> None:
             chat.communication_id, "chat", chat.at, frozenset(visitor["phones"]), frozenset(visitor["emails"])
         )
     )
+    for account_id in uis.accounts_of(chat.channel_id):
+        ended: dict[str, Any] = {
+            "context": {}, "account_id": account_id, "channel_id": chat.channel_id, "chat_id": chat.id,
+            "operator_id": chat.employee["id"] if chat.employee else None, "reason": cause,
+        }  # fmt: skip
+        uis.tell_adapters("/chat/close", ended, account_id=account_id)
     uis.tell("lost_chat" if status == "lost" else "chat_finished", chat.variables(uis))
 
 
