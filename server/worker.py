@@ -59,7 +59,7 @@ from server.platform.vault import Vault
 from server.settings import Settings
 from server.tracking import flow as tracking
 from server.tracking.collector import HITS_TOPIC
-from server.vendors import uis_calls, uis_notifications, uis_texts
+from server.vendors import uis_calls, uis_contacts, uis_notifications, uis_texts
 from server.vendors.calls import Calls
 from server.workplace.frames import FrameAsked
 from server.workplace.outside import Outside
@@ -101,7 +101,9 @@ class Worker:
         }  # fmt: skip
         self._calls = Calls(parts.settings, parts.pool, parts.bus, parts.vault, parts.lookup, self._vendors)
         #: Which notification of UIS is acted on, and by whom.
-        self.notifications = uis_notifications.table(uis_calls.handlers(parts.vault), uis_texts.HANDLERS)
+        self.notifications = uis_notifications.table(
+            uis_contacts.HANDLERS, uis_calls.handlers(parts.vault), uis_texts.HANDLERS
+        )
         # Families apart, so that nobody's match ever waits for a vendor's answer to somebody else.
         families: dict[str, dict[str, outbox.Run]] = {
             "decisions": {

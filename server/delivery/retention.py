@@ -30,6 +30,7 @@ KEPT = {
 }
 _AHEAD_DAYS = 7
 _EVENT_IDS_KEPT = timedelta(days=14)
+_CONTACTS_KEPT = timedelta(days=90)  # a booking looks 30 days back; its decision may be made anew for longer
 _FEED_KEPT = timedelta(days=30)  # so long a chat can be read back and a missed call be found
 _PORTION = 5000  # rows deleted by one statement, in a transaction of its own
 _RETRY_S = 60.0
@@ -61,6 +62,7 @@ async def _keep_up(conn: Conn, now: datetime) -> None:
         await make_days(conn, table, now)
         await drop_days(conn, table, now - timedelta(days=kept.days))
     await delete_portions(conn, "event_once", "seen_at < $1", now - _EVENT_IDS_KEPT)
+    await delete_portions(conn, "session_contact", "at < $1", now - _CONTACTS_KEPT)
     await delete_portions(conn, "feed", "at < $1", now - _FEED_KEPT)
     await delete_portions(conn, "feed_item", "changed_at < $1", now - _FEED_KEPT)
     await delete_portions(conn, "device", "expires_at < $1", now)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import urlsplit
 from uuid import UUID
 
@@ -157,6 +157,18 @@ async def session_known(conn: Conn, account_id: UUID, visits: Sequence[str], job
     return len(found)
 
 
+async def note_contact(
+    conn: Conn, account_id: UUID, *, key: str, kind: Literal["call", "chat"], at: datetime, session_id: str,
+    phone_hash: bytes, now: datetime,
+) -> None:  # fmt: skip
+    """A call or a chat came from a session of the telephony: bookings of that phone are looked at again."""
+    if await store.note_contact(
+        conn, account_id, key=key, kind=kind, at=at, session_id=session_id, phone_hash=phone_hash
+    ):
+        found = await store.bookings_of_phone(conn, account_id, phone_hash, since=now - IMPROVEMENT_WINDOW)
+        await _look_again(conn, account_id, found, CHANGED_JOB, cause="evidence", now=now)
+
+
 async def _look_again(
     conn: Conn, account_id: UUID, booking_ids: Iterable[UUID], job_kind: str, *, cause: str, now: datetime
 ) -> None:
@@ -215,6 +227,12 @@ async def _gather(conn: Conn, account_id: UUID, row: Row, facts: BookingFacts) -
         since=facts.created_at - _CONTACT_WINDOW, until=facts.created_at + _AFTER,
     )  # fmt: skip
     evidence += [item for event in found for item in _contact_evidence(event)]
+    if row["phone_hash"]:
+        called = await store.session_contacts(
+            conn, account_id, row["phone_hash"], since=facts.created_at - _CONTACT_WINDOW,
+            until=facts.created_at + _AFTER,
+        )  # fmt: skip
+        evidence += [_session_evidence(contact, row["phone_hash"]) for contact in called]
     if facts.mark:
         evidence += await _mark_evidence(conn, account_id, facts)
     return evidence
@@ -277,6 +295,13 @@ def _contact_evidence(row: Row) -> Iterable[Evidence]:
     if row["email_hash"]:
         email = bytes(row["email_hash"])
         yield Evidence(kind="contact_email", event_id=f"{row['event_id']}#email", email_hash=email, **base)
+
+
+def _session_evidence(row: Row, phone_hash: bytes) -> Evidence:
+    return Evidence(
+        kind="call" if row["kind"] == "call" else "chat_phone", event_id=row["key"], visit_id=row["visit_id"], at=row["at"],
+        phone_hash=phone_hash, site_host=row["domain"], visitor_id=row["visitor_id"],
+    )  # fmt: skip
 
 
 async def _mark_evidence(conn: Conn, account_id: UUID, facts: BookingFacts) -> list[Evidence]:

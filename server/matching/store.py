@@ -60,6 +60,41 @@ async def contacts(
     )  # fmt: skip
 
 
+async def note_contact(
+    conn: Conn, account_id: UUID, *, key: str, kind: str, at: datetime, session_id: str, phone_hash: bytes
+) -> bool:
+    """Somebody with this phone called or wrote from that session of the telephony; answers whether that is new."""
+    done = await conn.execute(
+        "insert into session_contact as c (account_id, key, kind, at, uis_session_id, phone_hash)"
+        " values ($1, $2, $3, $4, $5, $6) on conflict (account_id, key) do update set"
+        " uis_session_id = excluded.uis_session_id, phone_hash = excluded.phone_hash"
+        " where (c.uis_session_id, c.phone_hash) is distinct from (excluded.uis_session_id, excluded.phone_hash)",
+        account_id, key, kind, at, session_id, phone_hash,
+    )  # fmt: skip
+    return done != "INSERT 0 0"
+
+
+async def session_contacts(
+    conn: Conn, account_id: UUID, phone_hash: bytes, *, since: datetime, until: datetime
+) -> list[Row]:
+    """Calls and chats of a phone that came from visits we know."""
+    return await conn.fetch(
+        "select c.key, c.kind, c.at, v.visit_id, v.visitor_id, s.domain from session_contact c"
+        " join visit v on v.account_id = c.account_id and v.uis_session_id = c.uis_session_id"
+        " left join site s on s.account_id = v.account_id and s.site_id = v.site_id"
+        " where c.account_id = $1 and c.phone_hash = $2 and c.at between $3 and $4 and not v.bot",
+        account_id, phone_hash, since, until,
+    )  # fmt: skip
+
+
+async def bookings_of_phone(conn: Conn, account_id: UUID, phone_hash: bytes, *, since: datetime) -> list[UUID]:
+    rows = await conn.fetch(
+        "select booking_id from booking where account_id = $1 and phone_hash = $2 and received_at >= $3",
+        account_id, phone_hash, since,
+    )  # fmt: skip
+    return [row["booking_id"] for row in rows]
+
+
 async def first_tellings(conn: Conn, account_id: UUID, booking_id: UUID, *, limit: int = 10) -> list[Row]:
     """The earliest tellings of a booking, the creation before all others. The order does not depend on arrival."""
     return await conn.fetch(
@@ -129,9 +164,13 @@ async def weighed_near(
 
 
 async def bookings_of_visits(conn: Conn, account_id: UUID, visit_ids: Sequence[str], *, since: datetime) -> list[UUID]:
-    """Bookings lately matched with these visits."""
+    """Bookings lately matched with these visits, or of somebody who called or wrote from them."""
     rows = await conn.fetch(
-        "select booking_id from booking_match where account_id = $1 and visit_id = any($2) and decided_at >= $3",
+        "select booking_id from booking_match where account_id = $1 and visit_id = any($2) and decided_at >= $3"
+        " union select b.booking_id from visit v"
+        " join session_contact c on c.account_id = v.account_id and c.uis_session_id = v.uis_session_id"
+        " join booking b on b.account_id = c.account_id and b.phone_hash = c.phone_hash and b.received_at >= $3"
+        " where v.account_id = $1 and v.visit_id = any($2)",
         account_id, list(visit_ids), since,
     )  # fmt: skip
     return [row["booking_id"] for row in rows]
