@@ -29,9 +29,15 @@ class Receiver:
         self.came: list[tuple[str, str, str]] = []  # method, content type, body or query
         self.status = 200
         self.url = ""
+        self.pause_s = 0.0
+        self.at_once = self.most_at_once = 0
 
     async def hear(self, request: web.Request) -> web.Response:
         text = request.query_string if request.method == "GET" else await request.text()
+        self.at_once += 1
+        self.most_at_once = max(self.most_at_once, self.at_once)
+        await asyncio.sleep(self.pause_s)
+        self.at_once -= 1
         self.came.append((request.method, request.headers.get("Content-Type", ""), text))
         return web.Response(status=self.status)
 
@@ -115,6 +121,21 @@ async def test_each_scenario_tells_its_events_in_their_order(
     enter(running.uis, receiver, *TEMPLATES)
     await running.telephone.call(scenario=scenario, scale=0, until_end=True)
     assert [one["event"] for one in await receiver.bodies(len(events))] == events
+
+
+async def test_events_of_one_call_wait_for_each_other_and_those_of_two_do_not(
+    running: RunningUis, receiver: Receiver
+) -> None:
+    enter(running.uis, receiver, *CALL_EVENTS)
+    receiver.pause_s = 0.05
+    await running.telephone.call(scale=0, until_end=True)
+    await receiver.count(len(CALL_EVENTS))
+    assert receiver.most_at_once == 1
+    receiver.pause_s = 0.5
+    for _ in range(2):
+        await running.telephone.call(scale=0, until_end=True)
+    await receiver.count(len(CALL_EVENTS) + 2)
+    assert receiver.most_at_once == 2
 
 
 async def test_a_transfer_names_first_one_person_and_then_the_other(running: RunningUis, receiver: Receiver) -> None:
