@@ -110,6 +110,7 @@ class Worker:
                 bookings.CHANGED_JOB: self._booking_changed,
                 tracking.EVIDENCE_JOB: self._evidence,
                 tracking.SESSION_JOB: self._session_known,
+                texts.SETTLE_JOB: self._settle_texts,
                 calls.SETTLE_JOB: self._calls.settle,
             },
             "popups": {calls.POPUP_JOB: self._calls.popup},
@@ -467,6 +468,10 @@ class Worker:
         )
         if due is not None:
             raise outbox.Later(due)
+
+    async def _settle_texts(self, job: outbox.Job) -> None:
+        await texts.settle_waiting(self._parts.pool, job.account_id, now=utc_now())
+        await self._parts.bus.publish(JOBS_TOPIC)
 
     async def _read_texts(self, job: outbox.Job) -> None:
         """Asks UIS about the chats and forms that are due, a group at a time."""

@@ -64,10 +64,10 @@ async def save_integration(request: web.Request, known: Known) -> web.Response:
         if isinstance(wanted, TelephonyIntegration):
             await _known_networks(conn, account_id, wanted)
             await networks.keep_settings(conn, account_id, wanted, now=now)
+        elif isinstance(wanted, TextsIntegration):
+            await chats.save(conn, account_id, wanted, now=now)
         else:
             await accounts.save_integration(conn, account_id, name, wanted.model_dump(mode="json"), now=now)
-        if isinstance(wanted, TextsIntegration):
-            await chats.settle_all(conn, account_id, now=now)
         if isinstance(wanted, (LeadsIntegration, DealsIntegration)):
             kind = DELIVERED[name]
             await (

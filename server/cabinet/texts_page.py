@@ -87,10 +87,7 @@ async def save_texts(request: web.Request, session: LoginSession, known: Known) 
     if _lacks(wanted):
         return await _page(request, session, known, status=422, error=words.text("tx_lacks", locale), typed=told)
     async with request.app[POOL].acquire() as conn, conn.transaction():
-        await store.save_integration(
-            conn, known.account.account_id, "texts", wanted.model_dump(mode="json"), now=utc_now()
-        )
-        await chats.settle_all(conn, known.account.account_id, now=utc_now())
+        await chats.save(conn, known.account.account_id, wanted, now=utc_now())
     await request.app[BUS].publish(JOBS_TOPIC)
     raise web.HTTPFound("/integrations/texts?done=tx_saved")
 

@@ -21,11 +21,13 @@ from server.clients import flow as clients
 from server.clients.model import Wanted
 from server.clients.settings import CardSettings
 from server.clients.templates import fill_template
-from server.delivery import outbox
-from server.platform.postgres import Conn, Row
+from server.delivery import outbox, relay
+from server.platform.postgres import Conn, Pool, Row
 
 #: Job: ask UIS about what is due of an account.
 READ_JOB = "texts.read"
+#: Job: what waits is looked at anew, for the settings have changed.
+SETTLE_JOB = "texts.settle"
 _ONE_KEY = "all"
 #: Reports show what happened after a moment, and sometimes later; after the last pause what is known must do.
 READ_PAUSES_S = (1.0, 5.0, 20.0, 60.0, 240.0)
@@ -93,12 +95,20 @@ async def settle(conn: Conn, account_id: UUID, text_id: UUID, *, now: datetime) 
     await store.keep(conn, account_id, text_id, text, decision, branch_client_id=client, next_read_at=read_at, now=now)
 
 
-async def settle_all(conn: Conn, account_id: UUID, *, now: datetime, limit: int = 1000) -> int:
-    """The settings changed: what waits, or was passed over, is looked at anew."""
-    found = await store.waiting(conn, account_id, limit)
-    for text_id in found:
-        await settle(conn, account_id, text_id, now=now)
-    return len(found)
+async def save(conn: Conn, account_id: UUID, wanted: TextsIntegration, *, now: datetime) -> None:
+    """Keeps what the owner set. What waits is looked at anew, and clients that were held go on."""
+    await accounts.save_integration(conn, account_id, "texts", wanted.model_dump(mode="json"), now=now)
+    await relay.release(conn, account_id, "client", now=now)
+    await outbox.enqueue(conn, account_id, SETTLE_JOB, _ONE_KEY, run_at=now)
+
+
+async def settle_waiting(pool: Pool, account_id: UUID, *, now: datetime) -> None:
+    """The settings changed. What was passed over stays passed over: the owner asks for past time by hand."""
+    async with pool.acquire() as conn:
+        waiting = await store.waiting(conn, account_id)
+    for text_id in waiting:
+        async with pool.acquire() as conn, conn.transaction():
+            await settle(conn, account_id, text_id, now=now)
 
 
 async def _wanted(

@@ -273,11 +273,11 @@ async def events(conn: Conn, account_id: UUID, text_id: UUID) -> list[Row]:
     )  # fmt: skip
 
 
-async def waiting(conn: Conn, account_id: UUID, limit: int) -> list[UUID]:
-    """What waits, or was passed over by the settings, newest first: looked at anew when the settings change."""
+async def waiting(conn: Conn, account_id: UUID) -> list[UUID]:
+    """What waits for something, or only for a branch."""
     rows = await conn.fetch(
-        "select text_id from text_communication where account_id = $1 and state <> 'done' and reason <> 'own_lead'"
-        " order by started_at desc limit $2",
-        account_id, limit,
+        "select text_id from text_communication where account_id = $1 and (state = 'waiting' or reason = 'no_branch')"
+        " order by started_at desc",
+        account_id,
     )  # fmt: skip
     return [row["text_id"] for row in rows]
