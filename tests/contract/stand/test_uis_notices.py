@@ -31,12 +31,17 @@ class Receiver:
         self.url = ""
         self.pause_s = 0.0
         self.at_once = self.most_at_once = 0
+        self.together = 1  # so many are waited for before any is answered
 
     async def hear(self, request: web.Request) -> web.Response:
         text = request.query_string if request.method == "GET" else await request.text()
         self.at_once += 1
         self.most_at_once = max(self.most_at_once, self.at_once)
         await asyncio.sleep(self.pause_s)
+        for _ in range(2000):
+            if self.most_at_once >= self.together:
+                break
+            await asyncio.sleep(0.01)
         self.at_once -= 1
         self.came.append((request.method, request.headers.get("Content-Type", ""), text))
         return web.Response(status=self.status)
@@ -131,7 +136,7 @@ async def test_events_of_one_call_wait_for_each_other_and_those_of_two_do_not(
     await running.telephone.call(scale=0, until_end=True)
     await receiver.count(len(CALL_EVENTS))
     assert receiver.most_at_once == 1
-    receiver.pause_s = 0.5
+    receiver.together = 2
     for _ in range(2):
         await running.telephone.call(scale=0, until_end=True)
     await receiver.count(len(CALL_EVENTS) + 2)
