@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -44,6 +45,7 @@ async def vendor_moods(request: web.Request, handler: Any) -> web.StreamResponse
     switches = request.app[STAND].switches
     from_form = "Authorization" not in request.headers
     if not from_form:
+        request.app[STAND].arrivals.append(time.monotonic())
         if switches.rest_fault == "429" or (switches.rest_limit and request.app[STAND].over_limit()):
             headers = {"Retry-After": switches.retry_after} if switches.retry_after else {}
             return web.Response(status=429, text="", headers=headers)

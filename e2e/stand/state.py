@@ -161,6 +161,7 @@ class Stand:
         self.hooks: dict[int, list[str]] = getattr(self, "hooks", {})
         self.deliveries: list[dict[str, Any]] = []
         self.calls: list[tuple[float, str]] = []
+        self.arrivals: list[float] = []  # when each call of the API came, by the monotonic clock
         self.installations: dict[int, dict[str, Any]] = {}
         self.app_calls: list[tuple[str, int]] = []
         self._next = 1_900_000_000 + secrets.randbelow(40_000_000)

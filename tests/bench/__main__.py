@@ -21,6 +21,8 @@ from tests.bench import (
     exact_match,
     growth,
     journal,
+    pace,
+    past_months,
     processes,
     rate,
     recalculation,
@@ -49,6 +51,8 @@ BENCHMARKS: dict[str, Callable[[Scale], list[Figure]]] = {
         start,
         restart,
         snippets,
+        pace,
+        past_months,
     )
 }
 

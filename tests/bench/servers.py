@@ -97,9 +97,9 @@ async def _settled(data_dir: Path, within_s: float) -> float:
 
 
 @contextlib.contextmanager
-def yclick(*arguments: str, **environment: str) -> Iterator[Service]:
+def yclick(*arguments: str, module: str = "server", **environment: str) -> Iterator[Service]:
     """`yclick serve` with its private database and one account."""
-    process = ServerProcess(YCLICK_LOG_LEVEL="warning", **environment)
+    process = ServerProcess(module=module, YCLICK_LOG_LEVEL="warning", **environment)
     process.start(*arguments)
     try:
         yield Service(process, process.account())
