@@ -55,6 +55,9 @@ async def vendor_moods(request: web.Request, handler: Any) -> web.StreamResponse
             return web.Response(status=500, text="")
         if switches.rest_fault == "hang":
             await asyncio.sleep(30)
+        if switches.rest_fault in ("402", "403"):
+            words = f"Необходимо продлить лицензию в филиале с id: {request.match_info.get('c', '4564')}"
+            return refused_answer(request, Refused(int(switches.rest_fault), int(switches.rest_fault), words))
         if switches.rest_fault == "401" or not request.headers["Authorization"].startswith("Bearer "):
             return refused_answer(request, Refused(401, 401, "Необходима авторизация"))
     try:

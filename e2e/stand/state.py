@@ -67,7 +67,7 @@ class Switches:
     hook_hold: bool = False
     hook_client: bool = True
     # REST
-    rest_fault: str = ""  # 429, html, hang, 500, 401
+    rest_fault: str = ""  # 429, html, hang, 500, 401; 402, 403: the licence has ended
     rest_limit: bool = False
     changed_after_zone: str = "branch"  # branch, utc
     retry_after: str = ""

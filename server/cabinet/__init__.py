@@ -27,6 +27,7 @@ from server.cabinet import (
     yclients_page,
 )
 from server.cabinet.frame import error_page
+from server.platform.notes import spoken
 from server.platform.web import Problem
 
 __all__ = ["error_page", "setup"]
@@ -42,7 +43,7 @@ def setup(app: web.Application, templates: Path) -> None:
         t=words.text, reason=words.reason, counted=words.counted, moment=shown.moment, clock=shown.clock,
         money=shown.money, phone=shown.phone, web_link=shown.web_link, pretty=shown.pretty, percent=shown.percent,
         bits=shown.bits, host=shown.host, address_text=shown.address_text,
-        change=shown.change, delivery_error=shown.delivery_error, known_text=words.TEXTS.get,
+        change=shown.change, delivery_error=shown.delivery_error, spoken=spoken, known_text=words.TEXTS.get,
         notice=notices.sentence, mended_at=notices.mended_at,
         asset=_asset,
     )  # fmt: skip

@@ -24,6 +24,7 @@ from server.delivery.outbox import JOBS_TOPIC
 from server.keys import BUS, POOL, SETTINGS, VAULT
 from server.platform import paging
 from server.platform.clock import utc_now
+from server.platform.notes import spoken
 
 routes = web.RouteTableDef()
 #: What may stand after `?done=`; a text of `words` each.
@@ -60,7 +61,7 @@ async def _page(
         trouble = uis["state_note"]
     context = {
         "settings": settings, "uis": uis, "yclients": yclients, "hooks": hooks, "counts": counts, "states": STATES,
-        "trouble": trouble, "error": error, "done": words.text(done, locale) if done else "",
+        "trouble": spoken(trouble, locale), "error": error, "done": words.text(done, locale) if done else "",
         "stages": [*settings.funnel.in_process, settings.funnel.success, settings.funnel.failed],
         "statuses": [status.value for status in BookingStatus], "placeholders": sorted(PLACEHOLDERS),
         "fields": FIELD_WORDS["en" if locale == "en" else "ru"],

@@ -22,6 +22,7 @@ from server.leads.directory import UNAVAILABLE, Directory, DirectoryAway
 from server.leads.settings import LeadsIntegration, Target, UtmSessions, read_settings
 from server.platform import paging
 from server.platform.clock import utc_now
+from server.platform.notes import both, spoken
 from server.platform.web import Problem
 
 routes = web.RouteTableDef()
@@ -62,7 +63,7 @@ async def _leads(
         trouble = connection["state_note"]
     done = said.pop("done", "")
     context = {
-        "settings": settings, "directory": directory, "trouble": trouble, "connection": connection, "hooks": hooks,
+        "settings": settings, "directory": directory, "trouble": spoken(trouble, locale), "connection": connection, "hooks": hooks,
         "codes": flow.public_json(known.sites[0], known.branches, base_url), "counts": counts, "states": STATES,
         "sessions_refused": words.text("utm_sessions_refused", locale) if refused else "",
         "error": "", "saved": "", "done": words.text(done, locale) if done else "", **said,
@@ -181,7 +182,14 @@ async def _not_proved(
         connection = await store.connection_row(conn, account_id, "uis")
         if away.code != UNAVAILABLE and (connection is None or connection["state"] != "active"):
             await flow.connect(
-                conn, request.app[VAULT], account_id, "uis", "cabinet", secret, state="refused", note=away.sentence[0]
+                conn,
+                request.app[VAULT],
+                account_id,
+                "uis",
+                "cabinet",
+                secret,
+                state="refused",
+                note=both(*away.sentence),
             )
     return await _leads(request, session, known, status=422, error=away.sentence[1 if locale == "en" else 0])
 
@@ -210,7 +218,7 @@ async def prove_and_release(request: web.Request, known: Known) -> DirectoryAway
     except DirectoryAway as away:
         if away.code != UNAVAILABLE:  # no answer says nothing about the key
             async with request.app[POOL].acquire() as conn:
-                await store.mark_connection(conn, account_id, "uis", "refused", away.sentence[0])
+                await store.mark_connection(conn, account_id, "uis", "refused", both(*away.sentence))
         return away
     async with request.app[POOL].acquire() as conn, conn.transaction():
         await store.mark_connection(conn, account_id, "uis", "active", "")

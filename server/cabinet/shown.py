@@ -17,6 +17,7 @@ from babel.numbers import format_currency, format_decimal
 
 from server.bookings.model import booking_status
 from server.cabinet import words
+from server.platform.notes import spoken
 from server.platform.postgres import Row
 
 
@@ -142,7 +143,7 @@ def change(field: str, value: Any, zone: str, currency: str, locale: str) -> str
 
 def delivery_error(code: str, error: str | None, locale: str) -> str:
     """Why a lead has not arrived: our words where we have them, else those that were noted."""
-    return words.text(f"de_{code}", locale) if f"de_{code}" in words.TEXTS else error or ""
+    return words.text(f"de_{code}", locale) if f"de_{code}" in words.TEXTS else spoken(error or "", locale)
 
 
 def pretty(value: Any) -> str:

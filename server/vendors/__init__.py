@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
 from uuid import UUID
@@ -48,9 +48,10 @@ from server.vendors.yclients import YCLIENTS, BookingsOfYclients
 from server.vendors.yclients_app import AppOfYclients, asked_by
 from server.vendors.yclients_clients import Categories, ClientsOfYclients
 from server.vendors.yclients_deals import RECORDS
+from server.vendors.yclients_refusals import refusal_note
 from server.vendors.yclients_telephony import TelephonyOfYclients
 from server.workplace.frames import FrameAsked
-from server.yclients.client import Token, YclientsClient
+from server.yclients.client import LicenceEnded, Token, YclientsClient
 from server.yclients.clients import ClientsApi
 from server.yclients.frames import read_panel, read_settings_tab
 from server.yclients.marketplace import MarketplaceClient, read_event
@@ -60,6 +61,7 @@ from server.yclients.webhooks import whole_id
 __all__ = ["RECORDS", "YCLIENTS", "Vendors"]
 _log = logger(__name__)
 _DIRECTORY_LIFE_S = 600.0
+_LICENCE_PAUSE = timedelta(hours=1)
 NOT_CONNECTED = DirectoryAway("not_connected", ("UIS ещё не подключён.", "UIS is not connected yet."))
 
 
@@ -295,8 +297,10 @@ class Vendors:
         asked_at = utc_now()  # what was told before the question is in the answer
         try:
             data = await client.get_record(row["company_id"], row["record_id"])
+        except LicenceEnded as ended:  # no login mends that: asked again until it is prolonged
+            raise outbox.Later(asked_at + _LICENCE_PAUSE, str(ended)) from None
         except (Unauthorized, Forbidden) as error:
-            await self._refused(pool, lookup, job.account_id, row["company_id"], str(error))
+            await self._refused(pool, lookup, job.account_id, row["company_id"], refusal_note(error))
             return
         async with pool.acquire() as conn, conn.transaction():
             branch = await account_store.branch_of_company(conn, job.account_id, row["company_id"])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Literal
 
@@ -10,6 +10,7 @@ from server.delivery.relay import Delivered, Held, Refused, Result, TryAgain
 from server.leads.directory import UNAVAILABLE, Choice, Directory, DirectoryAway
 from server.leads.sending import OutgoingLead, OutgoingVisit
 from server.platform.egress import Forbidden, RateLimited, Rejected, Unauthorized, VendorError
+from server.platform.notes import both
 from server.uis.data_api import DataApi
 from server.uis.errors import AccessRefused, RequestRefused, RightRefused, sentence
 from server.uis.groups import Outcome
@@ -57,9 +58,7 @@ class LeadsOfUis:
         try:
             return {**await self._api.ensure_sessions(list(wanted.values()))}
         except RightRefused as refusal:  # the component is off: no reason to keep the leads back
-            return dict.fromkeys(
-                wanted, Refused(refusal.reason, sentence(refusal.reason, facts=refusal.facts, lang="ru"))
-            )
+            return dict.fromkeys(wanted, Refused(refusal.reason, _told(refusal.reason, refusal.facts)))
         except VendorError as error:
             trouble = result_of(error, sent=False)
             if isinstance(trouble, Refused) and len(visits) > 1:  # one bad visit must not spoil the others
@@ -149,12 +148,16 @@ def _result(outcome: Outcome, lead: OutgoingLead) -> Result:
     return result_of(error, sent=outcome.state == "unknown")
 
 
+def _told(reason: str, facts: Mapping[str, str]) -> str:
+    return both(sentence(reason, facts=facts, lang="ru"), sentence(reason, facts=facts, lang="en"))
+
+
 def result_of(error: VendorError, *, sent: bool) -> Result:
-    """What an error of the vendor means for one thing on its way. The sentence is Russian: the owner's language."""
+    """What an error of the vendor means for one thing on its way. The sentence is kept in both languages."""
     match error:
         case AccessRefused(reason=reason, facts=facts) | RightRefused(reason=reason, facts=facts):
             scope: Literal["connection", "kind"] = "kind" if reason in _OF_ONE_KIND else "connection"
-            return Held(reason, sentence(reason, facts=facts, lang="ru"), scope, sent=sent)
+            return Held(reason, _told(reason, facts), scope, sent=sent)
         case Unauthorized() | Forbidden():
             return Held("refused", str(error), sent=sent)
         case RateLimited(retry_after_s=pause_s):

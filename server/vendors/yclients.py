@@ -14,6 +14,7 @@ from server.bookings.source import PAGE_SIZE, SourceAway, SourcePage, SourceRefu
 from server.platform.budget import Priority
 from server.platform.egress import Forbidden, RateLimited, Rejected, Unauthorized, VendorError
 from server.platform.phones import phone_e164
+from server.vendors.yclients_refusals import refusal_note
 from server.yclients.client import YclientsClient
 from server.yclients.records import RecordFacts, classify_origin, client_facts, origin_of, record_facts
 from server.yclients.webhooks import Unreadable, parse_body
@@ -97,7 +98,7 @@ class BookingsOfYclients:
         except RateLimited as limited:
             raise SourceAway(str(limited), limited.retry_after_s) from None
         except (Unauthorized, Forbidden, Rejected) as refusal:
-            raise SourceRefused(str(refusal)) from None
+            raise SourceRefused(refusal_note(refusal)) from None
         except VendorError as error:
             raise SourceAway(str(error), 30.0) from None
         # A short page is the last one: the total is not always told, and counts what the page may not show.

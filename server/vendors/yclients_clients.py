@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -10,9 +9,10 @@ from contextlib import contextmanager
 from server.clients.sending import Card, Gone, Said, Stopped, Taken
 from server.delivery.relay import Held, Refused, TryAgain
 from server.platform.egress import Forbidden, RateLimited, Rejected, Unauthorized, Unavailable, VendorError
+from server.vendors.yclients_refusals import refusal_note
+from server.yclients.client import LicenceEnded
 from server.yclients.clients import ClientsApi, PhoneTaken
 
-_LICENCE = re.compile(r"лиценз|licen[cs]e", re.IGNORECASE)
 _CATEGORIES_LIFE_S = 600.0
 #: (company, title) → when it was looked up, and what was found.
 Categories = dict[tuple[int, str], tuple[float, int | None]]
@@ -110,10 +110,10 @@ def _result(error: VendorError, *, changes: bool) -> TryAgain | Refused | Held:
     match error:
         case Unauthorized():
             return Held("refused", str(error))
-        case Forbidden() if not _LICENCE.search(str(error)):
+        case LicenceEnded():
+            return Held("licence", refusal_note(error), scope="kind")
+        case Forbidden():
             return Held("no_right", f"YCLIENTS: {error}", scope="kind")
-        case Forbidden() | Rejected(code="402"):
-            return Held("licence", f"YCLIENTS: {error}", scope="kind")
         case RateLimited(retry_after_s=pause_s):
             return TryAgain("limit", str(error), after_s=pause_s)
         case Rejected(code=code):

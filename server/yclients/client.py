@@ -7,6 +7,7 @@ Facts: the v2 media type wraps answers as `{success, data, meta}`; without it `d
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
@@ -19,6 +20,13 @@ from server.yclients.webhooks import storable, whole_id
 ACCEPT = "application/vnd.yclients.v2+json"
 _PAGE_SIZE = 200
 _PAGES_MOST = 5000
+
+
+class LicenceEnded(Forbidden):
+    """The branch's licence has to be prolonged: 402, or a 403 whose words say so. The token is still good."""
+
+
+_LICENCE = re.compile(r"лиценз|licen[cs]e", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,6 +233,8 @@ def answer_data(answer: Answer, document: Any) -> Any:
     code, message = _error(document)
     if answer.status == 401 or code == "401":
         raise Unauthorized(message or "the vendor does not accept the credentials")
+    if "402" in (str(answer.status), code) or ((code or str(answer.status)) == "403" and _LICENCE.search(message)):
+        raise LicenceEnded(message or "the licence has ended")
     if answer.status == 403 or code == "403":
         raise Forbidden(message or "the vendor refuses the right")
     raise Rejected(code or str(answer.status), message or f"the vendor answered {answer.status}")
