@@ -33,7 +33,7 @@ routes = web.RouteTableDef()
 HELLO_S = 10.0
 #: Screens of one device at once: tabs of one browser.
 SCREENS_MOST = 10
-BAD, NO_TICKET, TOO_LARGE, FLOOD = 4400, 4409, 4413, 4429
+BAD, NO_TICKET, FLOOD = 4400, 4409, 4429
 _FLOOD_BURST, _FLOOD_PER_S = 60.0, 20.0
 
 
