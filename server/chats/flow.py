@@ -121,7 +121,7 @@ async def _wanted(
     return Wanted(
         decision.company_id, text.phone, text.kind, key if want.say else f"{key}:start", name=text.name, email=text.email,
         comment=_comment(card, values) if want.say else "", card_name=fill_template(card.name, values), label=card.source,
-        make=want.make, fill_empty=card.fill_empty,
+        make=want.make, fill_empty=card.fill_empty, quiet=not want.say,
     )  # fmt: skip
 
 

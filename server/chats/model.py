@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from server.chats.settings import TextsIntegration
@@ -21,6 +21,7 @@ Reason = Literal[
 OWN_KEY = "yclick-"
 OWN_FORM = "YCLIENTS: онлайн-запись"
 TRANSCRIPT_MOST = 3000
+_CLOCKS = timedelta(minutes=1)  # the vendor's clock shows whole seconds, and not ours
 _LINE_MOST = 500
 
 
@@ -167,7 +168,7 @@ def decide(
         return Decision("skipped", "off")
     if not part.enabled:
         return Decision("skipped", "forms_off" if text.kind == "form" else "chats_off")
-    if text.started_at < enabled_at and not asked:
+    if text.started_at < enabled_at - _CLOCKS and not asked:
         return Decision("skipped", "before_enabled")
     if not text.read and readable:
         return Decision("waiting", "unread")

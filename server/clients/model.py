@@ -25,7 +25,8 @@ class Wanted:
     `phone` as it came. `comment` is written once by `comment_key`; without a comment the key only tells one event from
     another. `make`: whether a client is made where the branch has none with this phone. `card_name` (where nobody gave
     a name) and `label` (title of a category that exists in the branch) are for a card that is made; `fill_empty`: an
-    existing card may get an e-mail where it has none. Nothing else in an existing card changes.
+    existing card may get an e-mail where it has none. Nothing else in an existing card changes. `quiet`: nothing is said
+    now, not even who else it was: that comes with a later comment.
     """
 
     company_id: int
@@ -39,6 +40,7 @@ class Wanted:
     label: str = ""
     make: bool = True
     fill_empty: bool = False
+    quiet: bool = False
 
 
 #: Why nobody is wanted: no phone at all, a hidden or broken one, or the number of a service.

@@ -42,7 +42,8 @@ async def add_comment(conn: Conn, account_id: UUID, branch_client_id: UUID, want
         " values ($1, $2, $3, $4, $5, $6, $7, $8) on conflict (account_id, branch_client_id, key) do update set"
         " name = excluded.name, text = excluded.text where c.state = 'waiting' and not c.tried"
         " and (c.name, c.text) is distinct from (excluded.name, excluded.text) returning true",
-        account_id, new_id(), branch_client_id, wanted.comment_key, wanted.source, wanted.name, wanted.comment, now,
+        account_id, new_id(), branch_client_id, wanted.comment_key, wanted.source, "" if wanted.quiet else wanted.name,
+        "" if wanted.quiet else wanted.comment, now,
     )  # fmt: skip
     return changed is True
 

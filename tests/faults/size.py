@@ -23,16 +23,20 @@ class Size:
     open_pace: str
     uis_minute_s: int
     uis_minute_limit: int
+    texts: int
+    people: int
 
 
 SIZES = {
     "ci": Size(
         bookings=120, past=400, kills=3, within_s=90, reconcile_period_s=2,
         schedule_s="0.2,0.4,0.5,1,1,1,1,1,1,1", open_pace="yclients,uis", uis_minute_s=2, uis_minute_limit=100_000,
+        texts=200, people=50,
     ),
     "release": Size(
         bookings=5000, past=20_000, kills=12, within_s=3600, reconcile_period_s=60,
         schedule_s="1,2,5,10,10,10,10,10,10,10", open_pace="yclients", uis_minute_s=60, uis_minute_limit=200,
+        texts=2000, people=500,
     ),
 }  # fmt: skip
 SIZE = SIZES[os.environ.get("FAULTS_SIZE") or "ci"]

@@ -125,6 +125,7 @@ async def test_a_second_person_on_a_family_phone_is_named_in_the_comment(desk: D
     made = desk.stand.stand.people.create(COMPANY, {"name": "Анна", "phone": PHONE})
     await desk.want("chat:1", name="Иван Петров", email="ivan@example.com", comment="Запишите сына", fill_empty=True)
     await desk.want("call:2", name="Пётр", source="call")
+    await desk.want("chat:3:start", name="Мария", quiet=True)
     await desk.until("delivered")
     assert desk.said(made) == ["Писал(а): Иван Петров\nЗапишите сына", "Звонил(а): Пётр (с этого же телефона)"]
     assert (made["name"], made["email"]) == ("Анна", "")

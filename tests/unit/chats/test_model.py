@@ -125,6 +125,7 @@ def test_what_is_done_about_a_form() -> None:
     assert decide(replace(FORM, read=False), settings(), enabled_at=ON).reason == "unread"
     assert decide(replace(FORM, read=False), settings(), enabled_at=ON, readable=False) == wanted
     assert decide(FORM, settings(), enabled_at=NOON + timedelta(hours=1)).reason == "before_enabled"
+    assert decide(FORM, settings(), enabled_at=NOON + timedelta(seconds=0.9)) == wanted, "reports tell whole seconds"
     assert decide(FORM, settings(), enabled_at=NOON + timedelta(hours=1), asked=True) == wanted
     assert decide(FORM, read_settings({}), enabled_at=None).reason == "off"
 
