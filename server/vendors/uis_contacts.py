@@ -6,11 +6,11 @@ from datetime import datetime
 
 from server.accounts.lookup import Known
 from server.matching import flow as matching
+from server.platform.phones import phone_e164
 from server.platform.postgres import Conn
 from server.platform.vault import keyed_hash
 from server.uis.notifications import Notification
 from server.vendors.uis_notifications import TakeNotification
-from server.yclients.phones import phone_e164
 
 #: Events that name session and phone. Forms are none of them: leads that we loaded ourselves come back as such.
 _CALLS = ("in_call_session", "lost_call_session", "call_session_finished")
