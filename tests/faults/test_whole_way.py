@@ -80,9 +80,8 @@ async def test_uis_holds_each_booking_once_and_in_its_stage_whatever_was_lost_on
     stand.hooks = {COMPANY: [way.account["webhooks"]["yclients"]]}
     stand.switch(hook_loss=0.1, hook_duplicates=0, hook_reorder=True, hook_pair=True, hook_delay_s=0.05)
     uis.switch(fault_rate=0.2, fault_kinds=_FAULTS, minute_s=SIZE.uis_minute_s, minute_limit=SIZE.uis_minute_limit)
-    uis.cue("late_hang", method="upload.offline_messages")
-    uis.cue("late_hang", method="upload.deals_history")
-    uis.cue("hang", method="get.deal_contacts")
+    for fault, method in SIZE.hangs:
+        uis.cue(fault, method=method)
     began = time.monotonic()
     online, stages = await _live(way)
     assert any(one["outcome"] == "lost" for one in stand.deliveries)
