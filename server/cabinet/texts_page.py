@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 from aiohttp import web
@@ -14,6 +15,7 @@ from server.cabinet import choosing, words
 from server.cabinet.choosing import Form
 from server.cabinet.frame import locale_of, private, render
 from server.chats import flow as chats
+from server.chats import store as chat_store
 from server.chats.settings import CHAT_TYPES, FORM_TYPES, ClientOn, TextsIntegration, read_settings
 from server.clients.settings import PLACEHOLDERS
 from server.delivery.outbox import JOBS_TOPIC
@@ -22,7 +24,9 @@ from server.platform.clock import utc_now
 
 routes = web.RouteTableDef()
 #: What may stand after `?done=`; a text of `words` each.
-DONE = ("tx_saved", "lists_renewed")
+DONE = ("tx_saved", "lists_renewed", "tx_asked")
+#: How many days back past chats and forms may be asked for.
+PAST_DAYS = (1, 7, 30, 60)
 EVENTS: tuple[ClientOn, ...] = ("start", "end", "tag")
 _TYPES = {"forms": FORM_TYPES, "chats": CHAT_TYPES}
 
@@ -52,6 +56,7 @@ async def _page(
             mode="json"
         )
         connection = await store.connection_row(conn, account_id, "yclients")
+        watch = await chat_store.watch_of(conn, account_id)
     parts = {
         name: {
             **settings[name],
@@ -68,6 +73,7 @@ async def _page(
         "settings": settings, "parts": parts, "connection": connection, "events": EVENTS, "away": away,
         "listed": bool(directory.sites), "branches": choosing.branch_choices(known.branches, locale),
         "tags": choosing.options(directory.tags, settings["chats"]["tags"]), "placeholders": sorted(PLACEHOLDERS),
+        "watch": watch, "past_days": PAST_DAYS, "may_ask": settings["enabled"] and not typed,
         "error": error, "done": words.text(done, locale) if done else "",
     }  # fmt: skip
     response = await render(request, "integration_texts.html", session, known, context)
@@ -90,6 +96,17 @@ async def save_texts(request: web.Request, session: LoginSession, known: Known) 
         await chats.save(conn, known.account.account_id, wanted, now=utc_now())
     await request.app[BUS].publish(JOBS_TOPIC)
     raise web.HTTPFound("/integrations/texts?done=tx_saved")
+
+
+@routes.post("/integrations/texts/past")
+@private
+async def ask_for_past(request: web.Request, _: LoginSession, known: Known) -> web.StreamResponse:
+    """Chats and forms of past days are read by the reports, as if they were told now."""
+    told, now = str((await request.post()).get("days", "")), utc_now()
+    days = next((one for one in PAST_DAYS if str(one) == told), PAST_DAYS[0])
+    async with request.app[POOL].acquire() as conn:
+        await chat_store.ask(conn, known.account.account_id, now - timedelta(days=days), now, now=now)
+    raise web.HTTPFound("/integrations/texts?done=tx_asked#past")
 
 
 def _lacks(wanted: TextsIntegration) -> bool:

@@ -125,3 +125,12 @@ async def test_the_page_is_whole_in_english_and_works_without_uis(owner: Owner) 
         "write the names by hand",
     ):
         assert text in page
+
+
+async def test_past_chats_and_forms_are_asked_for_once_texts_are_on(owner: Owner, pool: Any) -> None:
+    assert 'action="/integrations/texts/past"' in (page := await owner.page("/integrations/texts"))
+    assert re.search(r"<button[^>]* disabled[^>]*>Передать", page)
+    await owner.send("/integrations/texts", **FORM)
+    assert "Чтение началось." in await owner.send("/integrations/texts/past", days="30")
+    days = await pool.fetchval("select extract(day from asked_till - asked_from)::int from text_watch")
+    assert days == 30
