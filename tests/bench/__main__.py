@@ -16,6 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tests.bench import (
+    calls,
     collector,
     crowded_match,
     exact_match,
@@ -41,6 +42,7 @@ BENCHMARKS: dict[str, Callable[[Scale], list[Figure]]] = {
         collector,
         rate,
         webhook,
+        calls,
         script,
         processes,
         exact_match,
