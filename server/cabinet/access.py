@@ -9,7 +9,7 @@ from aiohttp import web
 
 from server.accounts import flow, store
 from server.accounts.lookup import Known
-from server.accounts.model import LoginSession
+from server.accounts.model import LoginSession, Role
 from server.accounts.web import current_session, drop_session, set_session
 from server.cabinet import words
 from server.cabinet.frame import LOCALE_COOKIE, locale_before_login, locale_of, outside_page, private, render
@@ -139,7 +139,7 @@ async def _access(
         has_password = await store.password_hash(conn, person.account_id, person.person_id) is not None
     locale = locale_of(session, known)
     context = {
-        "done": words.text(done, locale) if done in DONE else "", "error": error,
+        "done": words.text(done, locale) if done in DONE else "", "error": error, "is_owner": person.role is not Role.OPERATOR,
         "email": person.email if email is None else email, "has_password": has_password, "made_token": made_token,
         "tokens": [{**dict(row), "id": flow.token_id(row["token_hash"])} for row in tokens],
         "hook_vendors": HOOK_VENDORS, "grace_h": int(flow.HOOK_GRACE.total_seconds() // 3600),

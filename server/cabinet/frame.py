@@ -12,7 +12,7 @@ import aiohttp_jinja2
 from aiohttp import web
 
 from server.accounts.lookup import Known
-from server.accounts.model import LoginSession
+from server.accounts.model import LoginSession, Role
 from server.accounts.web import current_session
 from server.cabinet import words
 from server.delivery import inbox, ledger, notices, relay
@@ -39,6 +39,11 @@ def locale_of(session: LoginSession, known: Known) -> str:
     return session.person.locale or known.account.locale
 
 
+def _is_for_operators(path: str) -> bool:
+    """An operator has the workplace and their own login; settings, tokens and journals are the owner's."""
+    return path in ("/access", "/access/end-others", "/screens") or path.startswith("/screens/")
+
+
 def private(handler: Page) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
     """For people who are logged in; others are asked to, and come back."""
 
@@ -51,6 +56,10 @@ def private(handler: Page) -> Callable[[web.Request], Awaitable[web.StreamRespon
                 raise web.HTTPFound(f"/login?next={quote(request.path_qs, safe='')}")
             raise Problem(401, "not_authenticated", "Log in first.")
         request[_ASKED] = (session, known)
+        if session.person.role is Role.OPERATOR and not _is_for_operators(request.path):
+            if request.method == "GET":
+                raise web.HTTPFound("/screens")
+            raise Problem(403, "no_right", "Only the owner of the account may do this.")
         response = await handler(request, session, known)
         response.headers["Cache-Control"] = "no-store"
         return response
@@ -113,6 +122,7 @@ _ERRORS = {
     "method_not_allowed": "err_not_found",
     "unavailable": "err_unavailable",
     "not_authenticated": "err_not_authenticated",
+    "no_right": "err_no_right",
 }
 
 

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+from server.accounts.model import Person, Role
 from server.platform.postgres import Conn, Row
 
 PRESENT_FOR = timedelta(seconds=25)
@@ -161,3 +162,26 @@ async def operators(conn: Conn, account_id: UUID) -> list[Row]:
         " where p.account_id = $1 order by p.created_at, p.person_id",
         account_id,
     )
+
+
+async def operator_person(conn: Conn, account_id: UUID, person_id: UUID) -> Person | None:
+    """Somebody with the role of an operator."""
+    row = await conn.fetchrow(
+        "select account_id, person_id, email, name, role, locale from person"
+        " where account_id = $1 and person_id = $2 and role = 'operator'",
+        account_id, person_id,
+    )  # fmt: skip
+    return Person(row["account_id"], row["person_id"], row["email"], row["name"], Role(row["role"]), row["locale"]) if row else None  # fmt: skip
+
+
+async def is_person(conn: Conn, account_id: UUID, person_id: UUID) -> bool:
+    known: bool = await conn.fetchval(
+        "select exists (select 1 from person where account_id = $1 and person_id = $2)", account_id, person_id
+    )
+    return known
+
+
+async def delete_person(conn: Conn, account_id: UUID, person_id: UUID) -> None:
+    """Their screens and settings go with the row."""
+    for table in ("login_session", "login_link", "once_token", "person"):
+        await conn.execute(f"delete from {table} where account_id = $1 and person_id = $2", account_id, person_id)

@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jinja2 import nodes
 
+from server.accounts.model import Role
 from server.bookings.flow import SHOWN
 from server.bookings.model import RANK, BookingStatus
 from server.cabinet import (
@@ -67,6 +68,8 @@ MADE: dict[str, set[str]] = {
     "client_": {"made", "found", "absent", "wanted", "skipped"},
     "cp_": {"wanted", "shown", "dropped", "failed", "skipped"},
     "cr_": set(call_views.RESULTS),
+    "role_": set(Role),
+    "screen_": {"extension", "frame"},
     "src_": {"notification", "report"},
     "te_": set(get_args(chats.Event)),
     "ts_": set(chat_views.STATES),
