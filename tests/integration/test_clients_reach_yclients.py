@@ -174,6 +174,16 @@ async def test_lost_answers_double_neither_client_nor_comment(desk: Desk) -> Non
     await desk.until("delivered")
     (client,) = desk.clients
     assert sorted(desk.said(client)) == ["Чат 0", "Чат 1", "Чат 2"]
+    desk.stand.stand.switch(rest_lost_answers=2)  # the card is known by now: these are answers to comments
+    await desk.want("chat:3", name="Анна", comment="Чат 3")
+    await desk.want("chat:4", name="Анна", comment="Чат 4")
+
+    async def both() -> bool:
+        return len(desk.said(client)) >= 5
+
+    await eventually(both)
+    await desk.until("delivered")
+    assert sorted(desk.said(client)) == [f"Чат {number}" for number in range(5)]
 
 
 @pytest.mark.parametrize("shown", ["number", "plus", "hidden"])
