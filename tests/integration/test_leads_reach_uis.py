@@ -252,6 +252,16 @@ async def test_attempts_end_and_one_button_starts_them_again(desk: Desk) -> None
     assert len(desk.rows()) == 1
 
 
+async def test_a_pause_that_uis_asks_for_costs_no_attempt(desk: Desk) -> None:
+    await desk.switch()
+    desk.uis.uis.switch(minute_s=1)
+    desk.uis.uis.cue("limit_minute", times=6)  # more often than there are attempts
+    await desk.salon.webhook(webhook(790))
+    await desk.until(790, "delivered")
+    (told,) = (await desk.salon.get("/deliveries", state="delivered"))["data"]
+    assert [one["outcome"] for one in told["history"]] == ["delivered"]
+
+
 async def test_a_visit_found_after_delivery_puts_the_request_right_once(desk: Desk) -> None:
     await desk.switch()
     session = desk.uis.uis.visit(at=utc_now() - timedelta(minutes=1))
