@@ -180,3 +180,23 @@ async def test_an_entry_without_an_answer_is_looked_for_before_it_is_sent_again(
 
     await eventually(delivered)
     assert len(await line.history(second)) == 1
+
+
+async def test_a_pop_up_that_could_not_be_told_before_the_call_ended_is_dropped_and_its_history_comes_later(
+    line: Line,
+) -> None:
+    """The vendor's budget is used up: nothing may be told for some seconds."""
+    paused = await line.pool.execute(
+        "update vendor_budget set paused_until = extract(epoch from clock_timestamp()) + 3"
+    )
+    assert paused.endswith(" 1")
+    short, long = new_call(), new_call()
+    for call in (short, long):
+        await line.tell("in_call_session", call)
+        await line.until(call, popup="wanted")
+    await line.tell("lost_call_session", short)
+    row = await line.until(short, popup="dropped")
+    assert row["popup_why"] == "ended"
+    await line.until(long, popup="shown")
+    assert len(line.network.popups) == 1
+    assert len(await line.history(short)) == 1

@@ -10,7 +10,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.platform.budget import STARVED_S, YCLIENTS_WINDOWS, Budget, LocalTally, LongPause, Priority, Window, wait_s
+from server.platform.budget import (
+    STARVED_S,
+    YCLIENTS_WINDOWS,
+    Budget,
+    LocalTally,
+    LongPause,
+    NoLongerWanted,
+    Priority,
+    Window,
+    wait_s,
+)
 
 
 class Time:
@@ -211,3 +221,55 @@ async def test_an_operator_goes_before_whoever_waits_long() -> None:
     assert order[:15] == ["OPERATOR"] * 15
     assert "BACKFILL" in order[15:17], "and then at once the one that has waited"
     assert sum(name in ("BACKFILL", "RECONCILE") for name in order[15:25]) <= 2
+
+
+async def test_what_is_of_no_use_any_more_is_not_called_and_costs_nothing() -> None:
+    budget, time = _budget(Window(10.0, 1))
+    asked: list[bool] = []
+
+    async def wanted() -> bool:
+        asked.append(True)
+        return len(asked) < 3
+
+    await budget.take(Priority.OPERATOR, "a", wanted)
+    began = time.now
+    with pytest.raises(NoLongerWanted):
+        await budget.take(Priority.OPERATOR, "a", wanted)
+    await budget.take(Priority.OPERATOR, "a")
+    assert time.now - began <= 10.0, "the one that was dropped took no place"
+
+
+async def test_while_phones_ring_the_others_leave_room_for_the_next_and_take_it_back_later() -> None:
+    """Three urgent calls a second beside a backfill that never ends: none waits long."""
+    budget, time = _budget()
+    waits = []
+
+    async def yes() -> bool:
+        return True
+
+    async def backfill() -> None:
+        while True:
+            await budget.take(Priority.BACKFILL, "b")
+
+    filling = asyncio.create_task(backfill())
+    await budget.take(Priority.OPERATOR, "a", yes)
+    await time_passes(time, 65)
+    for _ in range(60):
+        began = time.now
+        await budget.take(Priority.OPERATOR, "a", yes)
+        waits.append(time.now - began)
+        await time_passes(time, max(0.0, began + 1 / 3 - time.now))
+    filling.cancel()
+    await asyncio.gather(filling, return_exceptions=True)
+    assert sorted(waits)[int(len(waits) * 0.95)] <= 0.3
+    assert wait_s(deque([0.0]), YCLIENTS_WINDOWS, Priority.BACKFILL, 0.1, urgent=True) > 0
+    assert wait_s(deque([0.0]), YCLIENTS_WINDOWS, Priority.BACKFILL, 0.1) == 0
+
+
+async def time_passes(time: Time, seconds: float) -> None:
+    """For those who wait as well: in small steps."""
+    until = time.now + seconds
+    while time.now < until:
+        await time.sleep(min(0.05, until - time.now + 1e-9))
+        for _ in range(5):
+            await asyncio.sleep(0)
