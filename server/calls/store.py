@@ -274,6 +274,8 @@ async def claim_reading(pool: Pool, *, now: datetime, lease_until: datetime) -> 
     row = await pool.fetchrow(
         "update call_reading r set lease_until = $2 from (select account_id, what from call_reading where next_at <= $1"
         " and (lease_until is null or lease_until <= $1) and (what = 'recent' or looked_until > since)"
+        " and exists (select 1 from integration i where i.account_id = call_reading.account_id and i.name = 'telephony'"
+        "  and i.enabled_at is not null)"
         " order by next_at limit 1 for update skip locked) due"
         " where r.account_id = due.account_id and r.what = due.what"
         " returning r.account_id, r.what, r.looked_until, r.until, r.since",
