@@ -231,3 +231,16 @@ async def test_a_refused_connection_holds_all_until_it_is_mended(desk: Desk) -> 
         await relay.release_all(conn, account_id, "yclients", now=utc_now())
     await desk.until("delivered")
     assert len(desk.clients) == 2
+
+
+@pytest.mark.parametrize("fault", ["402", "403"])
+async def test_an_ended_licence_holds_the_branch_and_says_so_and_then_lets_it_go(desk: Desk, fault: str) -> None:
+    desk.stand.stand.switch(rest_fault=fault)
+    await desk.want("chat:1", comment="Раз")
+    assert await desk.until("held") == ["licence"]
+    assert await desk.pool.fetchval("select state from connection where vendor = 'yclients'") == "active"
+    desk.stand.stand.switch(rest_fault="")
+    async with desk.pool.acquire() as conn, conn.transaction():
+        await relay.release(conn, desk.salon.made.account.account_id, "client", now=utc_now())
+    await desk.until("delivered")
+    assert [desk.said(client) for client in desk.clients] == [["Раз"]]
