@@ -143,19 +143,20 @@ class Hub:
         if not self._rooms:
             return
         async with self._pool.acquire() as conn:
-            heads = await feed.heads(conn, list(self._rooms))
-            for account_id, newest in heads.items():
-                room = self._rooms.get(account_id)
+            told = {account_id: room.seq for account_id, room in self._rooms.items()}
+            heads = await feed.heads(conn, list(told))
+            for account_id in told:
+                newest, room = heads.get(account_id, 0), self._rooms.get(account_id)
+                if room is not None and newest < told[account_id]:  # an older database was put back: start over
+                    room.seq = newest
+                    for screen in room.screens:
+                        self.start_over(screen)
                 while room is not None and room.screens and newest > room.seq:
                     rows = await feed.after(conn, account_id, room.seq, limit=_PAGE)
                     if not rows:
                         break
                     for row in rows:
                         self._broadcast(room, row)
-                if room is not None and newest < room.seq:  # an older database was put back: start over
-                    room.seq = newest
-                    for screen in room.screens:
-                        self.start_over(screen)
 
     def _broadcast(self, room: Room, row: Row) -> None:
         if row["seq"] <= room.seq:
