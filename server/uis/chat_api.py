@@ -64,10 +64,10 @@ class ChatApi:
         }  # fmt: skip
         token = await self._token()
         try:
-            document = await self._post("/message", body, token=token)
+            document = await self._post("/adapter/message", body, token=token)
         except Unauthorized:  # refused at the door: once more cannot send it twice
             self._session.token = ""
-            document = await self._post("/message", body, token=await self._token())
+            document = await self._post("/adapter/message", body, token=await self._token())
         number = document.get("id")
         if isinstance(number, bool) or not isinstance(number, int) or document.get("chat_id") != message.chat_id:
             raise Unavailable("the answer is not the message that was sent")
