@@ -32,6 +32,7 @@ from tests.bench import (
     snippets,
     start,
     webhook,
+    workplace,
 )
 from tests.bench.report import Figure, table
 from tests.bench.scale import FULL, QUICK, Scale
@@ -55,6 +56,7 @@ BENCHMARKS: dict[str, Callable[[Scale], list[Figure]]] = {
         snippets,
         pace,
         past_months,
+        workplace,
     )
 }
 
