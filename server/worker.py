@@ -102,7 +102,7 @@ class Worker:
         self._calls = Calls(parts.settings, parts.pool, parts.bus, parts.vault, parts.lookup, self._vendors)
         #: Which notification of UIS is acted on, and by whom.
         self.notifications = uis_notifications.table(
-            uis_contacts.HANDLERS, uis_calls.handlers(parts.vault), uis_texts.HANDLERS
+            uis_contacts.HANDLERS, uis_calls.handlers(parts.vault, self._vendors.trusts), uis_texts.HANDLERS
         )
         # Families apart, so that nobody's match ever waits for a vendor's answer to somebody else.
         families: dict[str, dict[str, outbox.Run]] = {

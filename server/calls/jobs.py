@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Literal, Protocol
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from server.accounts import store as accounts
 from server.accounts.lookup import Known
@@ -193,6 +194,8 @@ async def _tell(around: Surroundings, desk: TelephonyDesk, parcel: Parcel, row: 
     if token is None or state == "refused":
         return Held(NETWORK_CODES[0], "токен сети не принят в YCLIENTS или удалён: введите его заново", scope="kind")
     entry = entry_of(row["session_id"], call, _link(around, row, call, records_come))
+    # By the branch's own clock: right also for one who reads the time and passes over its zone.
+    entry = replace(entry, at=entry.at.astimezone(ZoneInfo(_zone(around.known, row["company_id"]))))
     sent = {**parcel.wanted, "duration_s": entry.duration_s, "missed": entry.missed, "link": bool(entry.link)}
     try:
         if parcel.uncertain:

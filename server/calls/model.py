@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, fields
 from datetime import datetime, timedelta
 from typing import Any, Literal, TypeVar
 
-from server.calls.settings import CallFacts, NetworkSettings, TelephonyIntegration
+from server.calls.settings import CallFacts, NetworkSettings, TelephonyIntegration, clean_or_empty
 
 Event = Literal[
     "ring", "leg", "out", "answer", "talk_over", "over", "lost", "record", "voice", "tag", "untag", "report", "silence",
@@ -27,6 +27,7 @@ NOBODY: Named = (None, None)
 #: A ringing call of which nothing is heard for so long rings no more.
 RINGS_MOST = timedelta(seconds=55)
 TALKS_MOST = timedelta(hours=4)
+_SECONDS_MOST = 10**7  # what claims to be longer is no length of a call
 #: How long the report is waited for where notifications did not tell how a call ended, or what a filter asks for.
 REPORT_WAIT = timedelta(minutes=30)
 T = TypeVar("T")
@@ -109,10 +110,10 @@ def call_of(signals: Iterable[Signal]) -> Call:
         outcome = _outcome(report, heard, talks, over)
     return Call(
         state, outcome, phase == "over", report is not None, phase, _direction(heard, by_rank), started, last, ended,
-        _first(by_rank, lambda one: one.contact) or "", _digits(_first(by_rank, lambda one: one.number) or ""),
+        _first(by_rank, lambda one: one.contact) or "", _virtual(_first(by_rank, lambda one: one.number) or ""),
         _named(by_rank, lambda one: one.employee), _transferred(report, talks),
         _talked_s(report, over, talks) if outcome != "missed" else 0,
-        _first(by_rank, lambda one: one.wait_s) or 0, _first(by_rank, lambda one: one.record),
+        _seconds(_first(by_rank, lambda one: one.wait_s) or 0), _first(by_rank, lambda one: one.record),
         _named(by_rank, lambda one: one.site), _named(by_rank, lambda one: one.source),
         _named(by_rank, lambda one: one.scenario), _tags(told, report),
     )  # fmt: skip
@@ -152,9 +153,13 @@ def _transferred(report: Signal | None, talks: Sequence[Signal]) -> bool:
 def _talked_s(report: Signal | None, over: Signal | None, talks: Sequence[Signal]) -> int:
     for one in (report, over):
         if one and one.talk_s is not None:
-            return one.talk_s
+            return _seconds(one.talk_s)
     parts = [one.talk_s for one in talks if one.event == "talk_over" and one.talk_s is not None]
-    return sum(parts) if parts else max((one.talk_s or 0 for one in talks), default=0)
+    return _seconds(sum(parts) if parts else max((one.talk_s or 0 for one in talks), default=0))
+
+
+def _seconds(told: int) -> int:
+    return min(max(told, 0), _SECONDS_MOST)
 
 
 def _tags(told: Sequence[Signal], report: Signal | None) -> tuple[Named, ...]:
@@ -181,6 +186,11 @@ def _first(signals: Iterable[Signal], read: Callable[[Signal], T | None]) -> T |
 
 def _named(signals: Iterable[Signal], read: Callable[[Signal], Named]) -> Named:
     return next((value for one in signals if (value := read(one)) != NOBODY), NOBODY)
+
+
+def _virtual(text: str) -> str:
+    """One of our numbers as the settings, and the routing of the other system, keep it, however it was written."""
+    return clean_or_empty(text) or _digits(text)
 
 
 def _digits(text: str) -> str:
@@ -234,7 +244,7 @@ class Rules:
 
 
 def why_nothing(call: Call, rules: Rules, *, asked: bool = False) -> Why:
-    """Why a call is nothing to the other system at all; empty: it may be."""
+    """Why a call is nothing to the other system at all; empty: it may be, as far as its filter lets it."""
     if not rules.settings.enabled or rules.enabled_at is None:
         return "off"
     if call.started_at < rules.enabled_at - timedelta(minutes=1) and not asked:
@@ -243,9 +253,7 @@ def why_nothing(call: Call, rules: Rules, *, asked: bool = False) -> Why:
         return "hidden"
     if not call.number:
         return "no_number"
-    if rules.network is None or rules.network.branch_of(call.number) is None:
-        return "no_branch"
-    return "" if rules.connected else "not_connected"
+    return "no_branch" if rules.network is None or rules.network.branch_of(call.number) is None else ""
 
 
 def why_no_popup(call: Call, rules: Rules) -> Why:
@@ -253,13 +261,18 @@ def why_no_popup(call: Call, rules: Rules) -> Why:
         return "not_incoming"
     if call.state == "over":
         return "ended"
-    return why_nothing(call, rules) or _filtered(call, rules, ringing=True)
+    return why_nothing(call, rules) or _filtered(call, rules, ringing=True) or _unconnected(rules)
 
 
 def why_no_history(call: Call, rules: Rules, *, asked: bool = False) -> Why:
     if call.direction == "internal" and not rules.settings.internal_calls:
         return "internal"
-    return why_nothing(call, rules, asked=asked) or _filtered(call, rules, ringing=False)
+    return why_nothing(call, rules, asked=asked) or _filtered(call, rules, ringing=False) or _unconnected(rules)
+
+
+def _unconnected(rules: Rules) -> Why:
+    """Comes last: what waits for the network to be connected is told once it is."""
+    return "" if rules.connected else "not_connected"
 
 
 def _filtered(call: Call, rules: Rules, *, ringing: bool) -> Why:

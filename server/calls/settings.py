@@ -136,10 +136,15 @@ class TelephonyIntegration(Strict):
         return self
 
     def network_of(self, number: str) -> NetworkSettings | None:
-        """Whose network a virtual number is: the one that names it, else the first with a default branch."""
-        used = [network for network in self.networks if network.enabled]
-        named = next((network for network in used if network.names(number)), None)
-        return named or next((network for network in used if network.default_company_id is not None), None)
+        """Whose network a virtual number is: the one that names it, else the first with a default branch.
+
+        A number of a network that is off is nobody's: another network's default branch would be the wrong one.
+        """
+        named = next((network for network in self.networks if network.names(number)), None)
+        if named is not None:
+            return named if named.enabled else None
+        used = (network for network in self.networks if network.enabled)
+        return next((network for network in used if network.default_company_id is not None), None)
 
 
 def clean_or_empty(text: str) -> str:

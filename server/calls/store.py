@@ -99,12 +99,6 @@ async def save(
     )  # fmt: skip
 
 
-async def mark_looked(conn: Conn, account_id: UUID, call_id: UUID, now: datetime) -> None:
-    await conn.execute(
-        "update call set looked_at = $3 where account_id = $1 and call_id = $2", account_id, call_id, now
-    )
-
-
 async def still_rings(pool: Pool, account_id: UUID, call_id: UUID) -> bool:
     """Whether a pop-up is still of use: it is wanted, and the call has not ended."""
     told = await pool.fetchval(

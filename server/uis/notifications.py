@@ -309,11 +309,14 @@ def _direction(facts: Mapping[str, Value]) -> str | None:
 
 
 def _moment(facts: Mapping[str, Value], received_at: datetime, zone: ZoneInfo) -> datetime:
-    """When it happened, as it says. A clock far from ours shows another zone: then when it came is nearer the truth."""
+    """When it happened, as it says, but never later than it came.
+
+    A clock far from ours shows another zone: then when it came is nearer the truth.
+    """
     for at in (_stamp(facts), _wall_clock(facts, zone)):
         if at is not None and abs((at - received_at).total_seconds()) <= _CLOCKS_S:
-            return at
-    return _stamp(facts) or received_at
+            return min(at, received_at)
+    return min(_stamp(facts) or received_at, received_at)
 
 
 def _stamp(facts: Mapping[str, Value]) -> datetime | None:

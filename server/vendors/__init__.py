@@ -40,7 +40,7 @@ from server.uis.model import Access, Key, Login
 from server.uis.rpc import Memory
 from server.uis.texts import TextsApi
 from server.vendors.uis import LeadsOfUis, directory_of
-from server.vendors.uis_calls import CallsOfUis
+from server.vendors.uis_calls import CallsOfUis, TrustLink, trusted_links
 from server.vendors.uis_deals import DealsOfUis, Ensured
 from server.vendors.uis_texts import TextsOfUis
 from server.vendors.workplace import OutsideOfVendors
@@ -78,6 +78,7 @@ class Vendors:
         self._chat_sessions: dict[UUID, ChatSession] = {}
         self._categories: dict[UUID, Categories] = {}
         self._directories: dict[UUID, tuple[float, Directory]] = {}
+        self.trusts: TrustLink = trusted_links(settings.uis_media_url, settings.recording_hosts)
 
     async def close(self) -> None:
         await self._egress.close()
@@ -113,7 +114,9 @@ class Vendors:
     async def call_source(self, pool: Pool, account_id: UUID, priority: Priority) -> CallsOfUis | None:
         """None when UIS is not connected."""
         api = await self.uis(pool, account_id)
-        return CallsOfUis(CallsApi(api, media_url=self._settings.uis_media_url, priority=priority)) if api else None
+        if api is None:
+            return None
+        return CallsOfUis(CallsApi(api, media_url=self._settings.uis_media_url, priority=priority), self.trusts)
 
     async def yclients(self, pool: Pool, account_id: UUID) -> dict[int, YclientsClient]:
         """Clients by company id, for the branches that can be read: with the token of the application, or the account's."""

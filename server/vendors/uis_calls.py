@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
+from urllib.parse import urlsplit
 
 from server.accounts.lookup import Known
 from server.calls import flow
@@ -12,12 +13,49 @@ from server.calls.model import NOBODY, Event, Named, Signal
 from server.calls.reading import Reported, SourceAway
 from server.platform.clock import utc_now
 from server.platform.egress import Forbidden, RateLimited, Rejected, Unauthorized, VendorError
+from server.platform.log import logger
 from server.platform.postgres import Conn
 from server.platform.vault import Vault
 from server.uis.calls import CallRow, CallsApi
 from server.uis.errors import AccessRefused, RightRefused
 from server.uis.notifications import Notification
 from server.vendors.uis_notifications import TakeNotification
+
+_log = logger(__name__)
+#: Whether a link to a recording leads to the telephony. Any other is kept nowhere, asked of nobody and passed to nobody.
+TrustLink = Callable[[str], bool]
+_LINK_MOST = 2000
+
+
+def trusted_links(media_url: str, hosts: Collection[str]) -> TrustLink:
+    """Links to these hosts by HTTPS, and to where recordings lie as it is set."""
+    media = urlsplit(media_url)
+    known = {host.lower() for host in (*hosts, media.hostname or "") if host}
+
+    def trusts(link: str) -> bool:
+        # What a browser reads otherwise than we do is no link at all: spaces, breaks, backslashes, a name before the host.
+        if len(link) > _LINK_MOST or not link.isascii() or not link.isprintable() or set(link) & set(' "<>\\'):
+            return False
+        try:
+            parts = urlsplit(link)
+            host, port = (parts.hostname or "").rstrip("."), parts.port
+        except ValueError:
+            return False
+        if "@" in parts.netloc or host not in known:
+            return False
+        return (parts.scheme, parts.netloc) == (media.scheme, media.netloc) or (
+            parts.scheme == "https" and port in (None, 443)
+        )
+
+    return trusts
+
+
+def _trusted(link: str | None, trusts: TrustLink) -> str | None:
+    if link is not None and not trusts(link):
+        _log.warning("recording.foreign_link")
+        return None
+    return link
+
 
 #: What each event of UIS is to a call. A raised receiver alone is no talk: the other side may still be dialled.
 _EVENTS: dict[str, Event] = {
@@ -29,18 +67,18 @@ _EVENTS: dict[str, Event] = {
 }  # fmt: skip
 
 
-def handlers(vault: Vault) -> dict[str, TakeNotification]:
+def handlers(vault: Vault, trusts: TrustLink) -> dict[str, TakeNotification]:
     """Who acts on notifications of calls."""
 
     async def take(conn: Conn, known: Known, told: Notification, now: datetime) -> str:
         if told.call_id is None:
             return "kept"
-        return await flow.take(conn, vault, known, told.call_id, [told_of(told)], received_at=now, now=now)
+        return await flow.take(conn, vault, known, told.call_id, [told_of(told, trusts)], received_at=now, now=now)
 
     return dict.fromkeys(_EVENTS, take)
 
 
-def told_of(told: Notification) -> Told:
+def told_of(told: Notification, trusts: TrustLink) -> Told:
     event = _EVENTS[told.event]
     # An end tells of the last one who talked; of a tag or a lost call the person is nobody who talked.
     employee = (told.employee_id, told.employee_name) if event not in ("tag", "untag", "lost", "voice") else NOBODY
@@ -63,11 +101,11 @@ def told_of(told: Notification) -> Told:
             talk_s=told.file_s if event == "record" else told.talk_s, wait_s=told.wait_s, site=(None, told.site),
             scenario=(None, told.scenario), tags=tags,
         ),
-        told.file_link if event in ("record", "voice") else None,
+        _trusted(told.file_link, trusts) if event in ("record", "voice") else None,
     )  # fmt: skip
 
 
-def told_by_report(row: CallRow, *, read_at: datetime) -> list[Told]:
+def told_by_report(row: CallRow, trusts: TrustLink, *, read_at: datetime) -> list[Told]:
     """A row of the report; what was read later wins."""
     report = Told(
         Signal(
@@ -77,7 +115,7 @@ def told_by_report(row: CallRow, *, read_at: datetime) -> list[Told]:
             site=(row.site_id, row.site), source=(row.source_id, row.source), scenario=(row.scenario_id, row.scenario),
             tags=row.tags,
         ),
-        row.record,
+        _trusted(row.record, trusts),
     )  # fmt: skip
     if not (row.voice_mail and row.lost):
         return [report]
@@ -87,8 +125,8 @@ def told_by_report(row: CallRow, *, read_at: datetime) -> list[Told]:
 class CallsOfUis:
     """`calls.reading.CallSource`."""
 
-    def __init__(self, api: CallsApi) -> None:
-        self._api = api
+    def __init__(self, api: CallsApi, trusts: TrustLink) -> None:
+        self._api, self._trusts = api, trusts
 
     async def begun(self, since: datetime, till: datetime) -> Sequence[Reported]:
         read_at = utc_now()
@@ -100,4 +138,4 @@ class CallsOfUis:
             raise SourceAway(str(refusal)) from None
         except VendorError as error:
             raise SourceAway(str(error), 30.0) from None
-        return [Reported(row.id, told_by_report(row, read_at=read_at)) for row in rows]
+        return [Reported(row.id, told_by_report(row, self._trusts, read_at=read_at)) for row in rows]

@@ -69,6 +69,43 @@ async def test_a_lost_call_is_missed_and_a_machine_keeps_what_was_said(line: Lin
         assert (await line.until(call, state="over"))["outcome"] == outcome
 
 
+@pytest.mark.parametrize(
+    "link",
+    [
+        "https://evil.example/system/media/talk/1/a/", "http://app.uiscom.ru/system/media/talk/1/a/",
+        "https://app.uiscom.ru@evil.example/a/", "https://evil.example\\\\@app.uiscom.ru/a/", "https://app.uiscom.ru.evil.example/a/",
+        "https://app.uiscom.ru:8443/a/", "http://169.254.169.254/latest/", "javascript:alert(1)//app.uiscom.ru/", "//app.uiscom.ru/a/",
+    ],
+)  # fmt: skip
+async def test_a_link_that_leads_anywhere_but_to_the_telephony_goes_nowhere(line: Line, link: str) -> None:
+    call = new_call()
+    await line.tell("talk_record_file", call, file_link=link, file_duration=30)
+    await line.tell("call_session_finished", call, direction="in", talk_time_duration=30)
+    [entry] = await line.history(call)
+    assert (entry["status"], entry["duration"], entry["link"]) == ("success", 30, "")
+    assert await line.pool.fetchval("select count(*) from call_event where record is not null") == 0
+    assert (await line.call(call))["record"] is None
+
+
+async def test_calls_of_a_network_that_is_not_connected_wait_but_for_those_a_filter_leaves_out(line: Line) -> None:
+    await line.set(network={"filter": {"types": ["missed"]}, "create_client": True})
+    await line.pool.execute("update network set state = 'refused'")
+    taken, missed = new_call(), new_call()
+    await line.tell("call_session_finished", taken, direction="in", talk_time_duration=5)
+    await line.tell("lost_call_session", missed, contact_phone_number="79165550102")
+    row = await line.until(taken, history="skipped")
+    assert (row["history_why"], row["client"], row["client_why"]) == ("filter_type", "skipped", "filter_type")
+    await line.until(missed, history="wanted", client="wanted")
+    assert await line.pool.fetchval("select state from delivery where kind = 'call'") == "held"
+
+
+async def test_a_call_is_dated_by_the_clock_of_its_branch(line: Line) -> None:
+    call = new_call()
+    await line.tell("lost_call_session", call)
+    [entry] = await line.history(call)
+    assert entry["date"].endswith("+03:00")
+
+
 async def test_a_transferred_call_is_one_call(line: Line) -> None:
     call = new_call()
     await line.tell("in_call_session", call)

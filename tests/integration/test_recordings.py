@@ -13,7 +13,7 @@ import pytest
 
 from e2e.stand.app import RunningStand
 from e2e.stand.uis.app import RunningUis
-from server.calls import recordings
+from server.calls import flow, recordings
 from server.platform.clock import utc_now
 from server.platform.egress import Egress, ForbiddenAddress, Unavailable
 from server.settings import Settings
@@ -34,18 +34,21 @@ async def line(
         yield one
 
 
-async def recorded(line: Line, link: str) -> str:
-    """The path of our own link to a call with this recording."""
+async def recorded(line: Line, link: str, *, told: bool = True) -> str:
+    """The path of our own link to a call with this recording. `told` by a notification; else it stands so in the table."""
     call = new_call()
     await line.tell("call_session_finished", call, direction="in", talk_time_duration=3)
-    await line.tell("talk_record_file", call, file_link=link, file_duration=3)
+    row = await line.until(call, state="over")
+    if told:
+        await line.tell("talk_record_file", call, file_link=link, file_duration=3)
+    else:
+        sealed = flow.seal_link(line.vault, line.account_id, row["call_id"], link)
+        await line.pool.execute("update call set record = $2 where call_id = $1", row["call_id"], sealed)
 
     async def there() -> Any:
         return (await line.call(call))["record"]
 
-    await line.until(call, state="over")
     await eventually(there)
-    row = await line.call(call)
     signed = recordings.sign(line.salon.made.account, row["call_id"], until=utc_now() + recordings.PLAYER_LIFE)
     return f"/recordings/{signed}"
 
@@ -94,7 +97,7 @@ async def test_whatever_is_not_the_telephonys_is_not_asked_for(line: Line, uis: 
         link, f"http://localhost:{port}/_stand/notifications", "http://169.254.169.254/latest/meta-data/",
         "file:///etc/passwd", f"http://127.0.0.1@10.0.0.1:{port}/", "http://[::1]/", "gopher://127.0.0.1/",
     ):  # fmt: skip
-        path = await recorded(line, bad)
+        path = await recorded(line, bad, told=False)
         async with line.salon.http.get(path) as answer:
             assert answer.status == 502, bad
             assert "meta-data" not in await answer.text()

@@ -193,6 +193,31 @@ def test_a_filter_that_asks_for_what_nobody_said_waits_for_the_report() -> None:
     assert needs_report(call_of([RING]), rules())
 
 
+def test_a_network_that_is_not_connected_lets_no_filtered_call_through() -> None:
+    own = replace(rules(filter={"types": ["missed"]}), connected=False)
+    answered, missed = call_of(ANSWERED), call_of([RING, LOST])
+    assert (why_no_history(answered, own), why_no_history(missed, own)) == ("filter_type", "not_connected")
+    assert why_no_popup(call_of([RING]), replace(rules(), connected=False)) == "not_connected"
+
+
+def test_our_number_is_one_however_it_was_written() -> None:
+    for written in ("+7 (495) 000-00-01", "8 495 000-00-01", "84950000001", "4950000001"):
+        assert call_of([replace(RING, number=written)]).number == "74950000001", written
+    assert call_of([replace(RING, number="sip:101")]).number == "101"
+
+
+def test_a_length_that_cannot_be_one_is_cut() -> None:
+    told = call_of(
+        [
+            RING,
+            at("talk_over", 5, talk_s=99_999_999),
+            at("talk_over", 6, talk_s=99_999_999),
+            replace(OVER, talk_s=None, wait_s=10**12),
+        ]
+    )
+    assert (told.talk_s, told.wait_s) == (10**7, 10**7)
+
+
 def test_an_entry_says_what_happened() -> None:
     answered = entry_of("1", call_of(ANSWERED), "https://a/")
     assert (answered.kind, answered.missed, answered.duration_s, answered.at, answered.link) == (

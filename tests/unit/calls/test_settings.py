@@ -56,7 +56,9 @@ def test_a_network_that_is_off_has_no_calls() -> None:
         "numbers": [{"number": "74950000001", "company_id": 1}],
         "default_company_id": 1,
     }
-    assert read_settings({"networks": [off]}).network_of("74950000001") is None
+    other = {"network_id": SOUTH, "default_company_id": 2}
+    for networks in ([off], [off, other], [other, off]):
+        assert read_settings({"networks": networks}).network_of("74950000001") is None
 
 
 @pytest.mark.parametrize(

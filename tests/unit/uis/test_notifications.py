@@ -107,6 +107,8 @@ def test_when_it_happened_is_by_its_stamp_or_its_clock_unless_that_shows_another
     body = {"event": "in_call_session", "call_session_id": 1}
     assert read({**body, "notification_time": "2025-03-01 10:15:02"}).at == NOW - timedelta(seconds=2)
     assert read({**body, "notification_time": "2025-03-01 12:15:02"}).at == NOW  # the account lives by another clock
+    assert read({**body, "notification_time": "2025-03-01 10:20:00"}).at == NOW, "a clock that is fast"
+    assert read({**body, "notification_timestamp": "9999999999"}).at == NOW
     stamp = int(NOW.timestamp()) - 3
     assert read({**body, "notification_time": "x", "notification_timestamp": str(stamp)}).at == NOW - timedelta(
         seconds=3
