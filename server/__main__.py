@@ -11,6 +11,7 @@ import json
 import os
 import sys
 from collections.abc import Callable, Coroutine
+from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -81,6 +82,18 @@ def _parser() -> argparse.ArgumentParser:
             command.add_argument("--days", type=_positive, default=90)
         if name == "reconcile":
             command.add_argument("--hours", type=_positive, default=24)
+        if name == "replay":
+            _replay_parser(command)
+        command.set_defaults(run=_operate, operation=name)
+
+    for name, text in (
+        ("pause", "let no deliveries leave; what comes is kept and waits"),
+        ("resume", "let paused deliveries go on from where they were"),
+    ):
+        command = commands.add_parser(name, help=text)
+        command.add_argument("--account", required=True, help="account id or name")
+        command.add_argument("--kind", action="append", default=[], choices=_KINDS, help="none: all kinds; may repeat")
+        command.add_argument("--dry-run", action="store_true", help="only show what is paused and what waits")
         command.set_defaults(run=_operate, operation=name)
 
     secrets = commands.add_parser("secrets", help="sealed credentials").add_subparsers(required=True)
@@ -90,6 +103,28 @@ def _parser() -> argparse.ArgumentParser:
     rotate.set_defaults(run=_rotate)
     commands.add_parser("version", help="print the version").set_defaults(run=_version)
     return parser
+
+
+#: As `server.delivery.relay.JOBS` names them: kept here, so that `--help` loads nothing.
+_KINDS = ("lead", "deal", "client", "call")
+
+
+def _replay_parser(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--deliveries", action="store_true", help="not quarantine, but what did not reach UIS or YCLIENTS"
+    )
+    command.add_argument("--kind", choices=_KINDS, help="with --deliveries: of this kind alone")
+    command.add_argument("--state", choices=("failed", "held"), default="failed", help="with --deliveries")
+    command.add_argument("--code", help="with --deliveries: of this reason alone, as `GET /api/v1/deliveries` names it")
+    command.add_argument(
+        "--since", type=_moment, metavar="TIME", help="with --deliveries: made then or later (ISO 8601)"
+    )
+    command.add_argument("--until", type=_moment, metavar="TIME", help="with --deliveries: made before then")
+
+
+def _moment(text: str) -> datetime:
+    moment = datetime.fromisoformat(text)
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def _account_parser(commands: Any) -> None:

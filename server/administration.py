@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import json
 import sys
+import time
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -17,7 +18,7 @@ from server.accounts.sealing import prove_key
 from server.bookings import backfill
 from server.bookings import catching_up_store as catching_up
 from server.bookings.source import SourceAway, SourceRefused
-from server.delivery import inbox, relay
+from server.delivery import inbox, relay, replays
 from server.delivery.spool import Spool
 from server.platform.bus import MemoryBus
 from server.platform.clock import utc_now
@@ -194,7 +195,14 @@ async def operate(settings: Settings, dsn: str, arguments: argparse.Namespace) -
         async with pool.acquire() as conn:
             account_id = await find_account(conn, arguments.account)
         try:
+            if arguments.operation in ("pause", "resume"):
+                return await _pause(pool, account_id, arguments)
+            if arguments.operation == "replay" and arguments.deliveries:
+                return await _replay_deliveries(pool, account_id, arguments)
             if arguments.operation == "replay":
+                if any((arguments.kind, arguments.code, arguments.since, arguments.until)):
+                    _complain("--kind, --code, --since and --until choose deliveries: add --deliveries")
+                    return 1
                 return await _replay(pool, worker, account_id, dry_run=arguments.dry_run)
             if arguments.operation == "reconcile":
                 back = timedelta(hours=arguments.hours)
@@ -222,6 +230,55 @@ async def _replay(pool: Pool, worker: Worker, account_id: UUID, *, dry_run: bool
         done += outcome is not None and not outcome.rejected
         _progress(number, len(items))
     _say(f"{done} replayed, {len(items) - done} stay in quarantine")
+    return 0
+
+
+#: How long the command waits for a server to do something, before it leaves the rest to it.
+_PATIENCE_S = 20.0
+
+
+async def _replay_deliveries(pool: Pool, account_id: UUID, arguments: argparse.Namespace) -> int:
+    """Counts, or begins and shows how far it is. The running server sends them: the command may end meanwhile."""
+    wanted = replays.Wanted(arguments.state, arguments.kind, arguments.code, arguments.since, arguments.until)
+    async with pool.acquire() as conn, conn.transaction():
+        number = await replays.count(conn, account_id, wanted)
+        _say(f"{number} deliveries" + (" would be sent again" if arguments.dry_run else ""))
+        if arguments.dry_run or not number:
+            return 0
+        try:
+            replay_id = await replays.start(conn, account_id, wanted, now=utc_now())
+        except replays.AlreadyRunning:
+            _complain("a replay of this account has not ended; wait for it, or cancel it in the cabinet")
+            return 1
+    if replay_id is None:
+        return 0
+    tried, moved_at = 0, time.monotonic()
+    while True:
+        async with pool.acquire() as conn:
+            one = await replays.one(conn, account_id, replay_id)
+        if one is None:
+            return 1
+        _progress(one.total if one.run == "done" else min(one.tried, one.total - 1), one.total)
+        if one.run != "running":
+            _say(f"{one.run}: {one.delivered} delivered, {one.failed} failed, {one.retrying} retried, {one.held} held")
+            return 0
+        if one.tried > tried:
+            tried, moved_at = one.tried, time.monotonic()
+        elif time.monotonic() > moved_at + _PATIENCE_S:
+            _say(f"{one.tried} of {one.total} tried; the server goes on with the rest")
+            return 0
+        await asyncio.sleep(0.5)
+
+
+async def _pause(pool: Pool, account_id: UUID, arguments: argparse.Namespace) -> int:
+    kinds = arguments.kind or list(relay.JOBS)
+    act = relay.hold_up if arguments.operation == "pause" else relay.let_go
+    async with pool.acquire() as conn, conn.transaction():
+        if not arguments.dry_run:
+            await act(conn, account_id, kinds, now=utc_now())
+        for way in await relay.ways(conn, account_id):
+            state = f"paused since {way.paused_at:%Y-%m-%d %H:%M} UTC" if way.paused_at else "on"
+            _say(f"{way.kind:8} {state}, {way.waiting} waiting")
     return 0
 
 

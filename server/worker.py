@@ -33,7 +33,7 @@ from server.chats import reading as text_reading
 from server.chats import store as text_store
 from server.clients import sending as client_sending
 from server.deals import flow as deals
-from server.delivery import inbox, notices, outbox, relay, retention
+from server.delivery import inbox, notices, outbox, relay, replays, retention
 from server.delivery.inbox import Handle
 from server.delivery.outbox import JOBS_TOPIC
 from server.delivery.routes import INBOX_TOPIC
@@ -112,6 +112,7 @@ class Worker:
                 tracking.SESSION_JOB: self._session_known,
                 texts.SETTLE_JOB: self._settle_texts,
                 calls.SETTLE_JOB: self._calls.settle,
+                replays.JOB: self._replay_deliveries,
             },
             "popups": {calls.POPUP_JOB: self._calls.popup},
             "letters": {notices.MAIL_JOB: self._mail_notice},
@@ -466,6 +467,12 @@ class Worker:
         due = await client_sending.deliver(
             self._parts.pool, desk, job.account_id, self._parts.settings.retry_schedule_s, now=now
         )
+        if due is not None:
+            raise outbox.Later(due)
+
+    async def _replay_deliveries(self, job: outbox.Job) -> None:
+        due = await replays.step(self._parts.pool, job.account_id, UUID(job.key), now=utc_now())
+        await self._parts.bus.publish(JOBS_TOPIC)
         if due is not None:
             raise outbox.Later(due)
 

@@ -10,12 +10,14 @@ from aiohttp import web
 from pydantic import BaseModel
 
 from server.api import deliveries
+from server.api.deliveries import KindsAsked, ReplayAsked
 from server.api.integrations import NewNetwork
 from server.calls import views as calls
 from server.calls.settings import TelephonyIntegration
 from server.chats import views as chats
 from server.chats.settings import TextsIntegration
 from server.deals.settings import DealsIntegration
+from server.delivery import replays
 from server.leads.settings import LeadsIntegration
 from server.tracking.model import BODY_LIMIT, EVENTS_LIMIT, KINDS
 
@@ -149,8 +151,24 @@ def _schemas() -> dict[str, Any]:
                 "items": _object({"at": _TIME, "outcome": _TEXT, "code": _NULL_TEXT, "detail": _NULL_TEXT}),
             },
         }),
+        "Replay": _object({
+            "id": _TEXT, "run": {"enum": ["running", "done", "cancelled"]},
+            "wanted": _object({
+                "state": {"enum": list(replays.AGAIN)}, "kind": {"enum": [*deliveries.KINDS, None]}, "code": _NULL_TEXT,
+                "since": _NULL_TIME, "until": _NULL_TIME,
+            }),
+            "total": {"type": "integer", "description": "counted when it began"},
+            "tried": {"type": "integer", "description": "how many of them had their turn"},
+            **{name: {"type": "integer"} for name in ("delivered", "retrying", "failed", "held")},
+            "created_at": _TIME, "ended_at": _NULL_TIME,
+        }),
+        "Way": _object({
+            "kind": {"enum": list(deliveries.KINDS)},
+            "paused_at": {**_NULL_TIME, "description": "since when nothing of this kind leaves; null: it is not paused"},
+            "waiting": {"type": "integer", "description": "how many wait to be sent"},
+        }),
         "Deal": _deal(contact),
-        **_models(LeadsIntegration, DealsIntegration, TelephonyIntegration, TextsIntegration, NewNetwork),
+        **_models(LeadsIntegration, DealsIntegration, TelephonyIntegration, TextsIntegration, NewNetwork, ReplayAsked, KindsAsked),
         **_communications(contact),
         "Network": _object({
             "id": _TEXT, "name": _TEXT, "wanted": {"type": "boolean", "description": "telephony is to be on in YCLIENTS"},
@@ -499,6 +517,40 @@ def openapi() -> dict[str, Any]:
                     "200": _json("it waits for its turn", _object({"state": _TEXT, "kind": _TEXT})), **_problems(401, 404),
                 },
             }
+        },
+        f"{api}/deliveries/replay": {
+            "post": {
+                "summary": "Deliver many once more, chosen by a filter: only counted with `dry_run`, else a portion at a time",
+                "requestBody": {"content": {"application/json": {"schema": _ref("ReplayAsked")}}},
+                "responses": {
+                    "200": _json("how many there are; nothing began", _object({"dry_run": {"type": "boolean"}, "count": {"type": "integer"}})),
+                    "202": _json("it has begun", _object({"dry_run": {"type": "boolean"}, "count": {"type": "integer"}, "replay": _ref("Replay")})),
+                    **_problems(401, 409, 413, 422),
+                },
+            }
+        },
+        f"{api}/deliveries/replays": _get("The latest replays of many, and how far each has come", _list("Replay")),
+        f"{api}/deliveries/replays/{{id}}": _get("One of them", _ref("Replay"), found_by_id=True),
+        f"{api}/deliveries/replays/{{id}}/cancel": {
+            "post": {
+                "summary": "No further one is sent again; what was let go already goes on",
+                "parameters": [_in_path("id")],
+                "responses": {"200": _json("cancelled", _ref("Replay")), **_problems(401, 404)},
+            }
+        },
+        f"{api}/deliveries/ways": _get("Each kind of deliveries: whether it is paused, and how many wait", _list("Way")),
+        **{
+            f"{api}/deliveries/{act}": {
+                "post": {
+                    "summary": summary,
+                    "requestBody": {"content": {"application/json": {"schema": _ref("KindsAsked")}}},
+                    "responses": {"200": _json("how it is now", _list("Way")), **_problems(401, 413, 422)},
+                }
+            }
+            for act, summary in (
+                ("pause", "Nothing of these kinds (none named: of any) leaves; what comes is kept and waits"),
+                ("resume", "What waited goes on from where it was"),
+            )
         },
         f"{api}/reports/{{name}}": {
             "get": {

@@ -337,6 +337,7 @@ async def health(request: web.Request, known: Known) -> web.Response:
         connection = await accounts.connection_row(conn, account_id, "yclients")
         uis = await accounts.connection_row(conn, account_id, "uis")
         on_the_way = await relay.counts(conn, account_id)
+        paused = [way for way in await relay.ways(conn, account_id) if way.paused_at]
     troubles = []
     if held:
         troubles.append({"code": "quarantine", "count": held})
@@ -349,6 +350,8 @@ async def health(request: web.Request, known: Known) -> web.Response:
     for state in ("held", "failed"):
         if on_the_way.get(state):
             troubles.append({"code": f"deliveries_{state}", "count": on_the_way[state]})
+    if paused:
+        troubles.append({"code": "deliveries_paused", "count": sum(way.waiting for way in paused)})
     spooled = await asyncio.to_thread(request.app[SPOOL].waiting)
     if spooled:
         troubles.append({"code": "spool_waiting", "count": spooled})

@@ -87,10 +87,11 @@ async def _health(request: web.Request, known: Known) -> dict[str, Any]:
         held = await inbox.count_quarantined(conn, account_id)
         on_the_way = await relay.counts(conn, account_id)
         outages = await notices.lasting(conn, account_id)
+        paused = [way for way in await relay.ways(conn, account_id) if way.paused_at]
     return {
         "day": day, "held": held, "difference": sum(abs(line["difference"]) for line in sums.values()),
         "unsent": on_the_way.get("held", 0) + on_the_way.get("failed", 0), "silent": not any(line["accepted"] for line in sums.values()),
-        "outages": outages,
+        "outages": outages, "paused": paused,
     }  # fmt: skip
 
 

@@ -11,23 +11,20 @@ from pydantic import ValidationError
 from server.accounts import flow, store
 from server.accounts.lookup import Known
 from server.accounts.model import LoginSession
-from server.bookings import store as bookings
 from server.cabinet import words
-from server.cabinet.frame import PAGE, locale_of, private, render
+from server.cabinet.frame import locale_of, private, render
 from server.delivery import relay
 from server.delivery.outbox import JOBS_TOPIC
 from server.keys import BUS, DIRECTORY, LOOKUP, POOL, PROVE_UIS, SETTINGS, VAULT
 from server.leads import store as leads
 from server.leads.directory import UNAVAILABLE, Directory, DirectoryAway
 from server.leads.settings import LeadsIntegration, Target, UtmSessions, read_settings
-from server.platform import paging
 from server.platform.clock import utc_now
 from server.platform.notes import both, spoken
-from server.platform.web import Problem
 
 routes = web.RouteTableDef()
 #: What may stand after `?done=`; a text of `words` each.
-DONE = ("uis_connected", "uis_checked", "replayed_delivery")
+DONE = ("uis_connected", "uis_checked")
 STATES = ("waiting", "retrying", "held", "failed", "delivered")
 
 
@@ -234,50 +231,3 @@ async def _connected(request: web.Request, known: Known, done: str) -> web.Strea
         await request.app[DIRECTORY](known.account.account_id, True)
     await request.app[BUS].publish(JOBS_TOPIC)
     raise web.HTTPFound(f"/integrations/leads?done={done}")
-
-
-# --- deliveries
-
-
-@routes.get("/deliveries")
-@private
-async def deliveries_page(request: web.Request, session: LoginSession, known: Known) -> web.StreamResponse:
-    account_id = known.account.account_id
-    state = request.query.get("state", "")
-    async with request.app[POOL].acquire() as conn:
-        rows = await relay.deliveries(
-            conn, account_id, kind=None, state=state if state in STATES else None,
-            before=paging.read_uuid_cursor(request.query), limit=PAGE + 1,
-        )  # fmt: skip
-        shown = rows[:PAGE]
-        attempts = await relay.attempts_of(conn, account_id, [row["delivery_id"] for row in shown])
-        subjects = [row["subject_id"] for row in shown]
-        heads, lead_ids = (
-            await bookings.heads(conn, account_id, subjects),
-            await leads.ids_of(conn, account_id, subjects),
-        )
-    cursor = paging.write_cursor(shown[-1]["created_at"], shown[-1]["delivery_id"]) if len(rows) > PAGE else None
-    context = {
-        "rows": [
-            {
-                **dict(row), "booking": heads.get(row["subject_id"]), "lead_id": lead_ids.get(row["subject_id"]),
-                "history": attempts.get(row["delivery_id"], []),
-            }
-            for row in shown
-        ],
-        "cursor": cursor, "state": state, "states": STATES,
-        "done": request.query.get("done", "") if request.query.get("done") in DONE else "",
-    }  # fmt: skip
-    return await render(request, "deliveries.html", session, known, context)
-
-
-@routes.post("/deliveries/{id}/replay")
-@private
-async def replay_delivery(request: web.Request, _: LoginSession, known: Known) -> web.StreamResponse:
-    delivery_id = paging.read_uuid(request.match_info["id"])
-    async with request.app[POOL].acquire() as conn, conn.transaction():
-        kind = await relay.replay(conn, known.account.account_id, delivery_id, now=utc_now())
-    if kind is None:
-        raise Problem(404, "not_found", "There is no such delivery that failed.")
-    await request.app[BUS].publish(JOBS_TOPIC)
-    raise web.HTTPFound("/deliveries?done=replayed_delivery")

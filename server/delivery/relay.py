@@ -137,6 +137,11 @@ _DUE_AT = (
     " case when kind = 'lead' then sent_at + $3::interval end)"
 )
 
+#: A person holds up nothing of this kind. $1 is the account, $2 the kind.
+_NOT_PAUSED = (
+    "not exists (select 1 from delivery_way w where w.account_id = $1 and w.kind = $2 and w.paused_at is not null)"
+)
+
 
 # --- wanting
 
@@ -228,6 +233,58 @@ async def hold_if_unmended(
     return True
 
 
+# --- a person's pause: nothing leaves, whatever comes is kept as it comes
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """A kind of an account: since when a person holds it up, if so, and how many wait to be sent."""
+
+    kind: Kind
+    paused_at: datetime | None
+    waiting: int
+
+
+async def hold_up(conn: Conn, account_id: UUID, kinds: Sequence[Kind], *, now: datetime) -> None:
+    """Nothing of these kinds leaves until `let_go`. A group that is under way right now ends as it would have."""
+    for kind in kinds:
+        await conn.execute(
+            "insert into delivery_way as w (account_id, kind, paused_at) values ($1, $2, $3)"
+            " on conflict (account_id, kind) do update set paused_at = coalesce(w.paused_at, excluded.paused_at)",
+            account_id, kind, now,
+        )  # fmt: skip
+
+
+async def let_go(conn: Conn, account_id: UUID, kinds: Sequence[Kind], *, now: datetime) -> None:
+    """What waited goes on from where it was; what a frozen branch or a refused key holds stays held."""
+    for kind in kinds:
+        await conn.execute(
+            "update delivery_way set paused_at = null where account_id = $1 and kind = $2", account_id, kind
+        )
+        await wake(conn, account_id, kind, now=now)
+
+
+async def ways(conn: Conn, account_id: UUID) -> list[Way]:
+    rows = await conn.fetch(
+        "select kind, count(*) as number from delivery where account_id = $1 and state in ('waiting', 'retrying')"
+        " group by kind",
+        account_id,
+    )
+    waiting = {row["kind"]: row["number"] for row in rows}
+    held_up = await paused(conn, account_id)
+    return [Way(kind, held_up.get(kind), waiting.get(kind, 0)) for kind in JOBS]
+
+
+async def paused(conn: Conn, account_id: UUID) -> dict[Kind, datetime]:
+    rows = await conn.fetch(
+        "select kind, paused_at from delivery_way where account_id = $1 and paused_at is not null", account_id
+    )
+    return {row["kind"]: row["paused_at"] for row in rows}
+
+
+# --- once more
+
+
 async def replay(conn: Conn, account_id: UUID, delivery_id: UUID, *, now: datetime) -> Kind | None:
     """One more round for a thing that failed; None: there is no such failed thing. Looked up first, never doubled."""
     kind: Kind | None = await conn.fetchval(
@@ -254,6 +311,7 @@ async def take_due(
     rows = await pool.fetch(
         "with due as (select account_id, delivery_id, in_flight, tried from delivery where account_id = $1"
         f" and kind = $2 and state in ('waiting', 'retrying') and next_attempt_at <= $4 and {_DUE_AT} <= $4"
+        f" and {_NOT_PAUSED}"
         " order by next_attempt_at, delivery_id limit $5 for update)"
         " update delivery d set in_flight = true, attempts = d.attempts + 1, tried_at = $4,"
         " tried = case when not due.in_flight or due.tried = d.wanted then d.wanted end from due"
@@ -329,10 +387,10 @@ async def pause(conn: Conn, account_id: UUID, parcel: Parcel, asked: TryAgain, *
 
 
 async def next_due(conn: Conn, account_id: UUID, kind: Kind, schedule_s: Sequence[float]) -> datetime | None:
-    """When something of this kind is due next."""
+    """When something of this kind is due next; None, too, while a person holds the kind up."""
     at: datetime | None = await conn.fetchval(
         f"select min({_DUE_AT}) from delivery where account_id = $1 and kind = $2"
-        " and state in ('waiting', 'retrying')",
+        f" and state in ('waiting', 'retrying') and {_NOT_PAUSED}",
         account_id, kind, _quiet(schedule_s),
     )  # fmt: skip
     return at
