@@ -8,6 +8,8 @@ from uuid import UUID
 
 import asyncpg
 
+from server.delivery import relay, replays
+from server.platform.clock import utc_now
 from server.platform.ids import new_id
 
 NOW = datetime(2026, 11, 25, 9, 30, tzinfo=UTC)
@@ -148,3 +150,15 @@ async def text(pool: asyncpg.Pool, account_id: UUID, vendor_id: int, **told: Any
                 },
             )
     return text_id  # fmt: skip
+
+
+async def replayed(pool: asyncpg.Pool, account_id: UUID) -> UUID:
+    """A delivery that failed, and a replay that was asked for and is over; answers the replay's id."""
+    subject = new_id()
+    async with pool.acquire() as conn, conn.transaction():
+        await relay.want(conn, account_id, "lead", subject, {}, now=utc_now(), held="off")
+        await conn.execute("update delivery set state = 'failed' where subject_id = $1", subject)
+        replay_id = await replays.start(conn, account_id, replays.Wanted(), now=utc_now())
+        assert replay_id
+        await replays.cancel(conn, account_id, replay_id, now=utc_now())
+    return replay_id

@@ -15,7 +15,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient
 
-from tests.communications import call, text
+from tests.communications import call, replayed, text
 from tests.conftest import Salon
 from tests.factories import Browser, ident, webhook
 from tests.integration.test_intake import quiet
@@ -173,7 +173,7 @@ async def test_real_answers_are_as_described(salon: Salon, pool: asyncpg.Pool) -
     account_id = salon.made.account.account_id
     ids = {
         **await full(salon), "calls": str(await call(pool, account_id, "3173444634")),
-        "chats": str(await text(pool, account_id, 199304420)),
+        "chats": str(await text(pool, account_id, 199304420)), "deliveries": str(await replayed(pool, account_id)),
     }  # fmt: skip
     checked = 0
     for path, operations in document["paths"].items():

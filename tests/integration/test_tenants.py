@@ -13,7 +13,7 @@ from aiohttp.test_utils import TestClient
 from server.accounts import flow, store
 from server.platform.clock import utc_now
 from server.settings import Settings
-from tests.communications import call, text
+from tests.communications import call, replayed, text
 from tests.conftest import Salon, eventually, make_salon
 from tests.factories import Browser, ident, webhook
 
@@ -55,6 +55,7 @@ async def seeded(http: TestClient, pool: asyncpg.Pool, settings: Settings, word:
         "quarantine": held[0]["id"],
         "calls": str(await call(pool, salon.made.account.account_id, "1", employee=word, company_id=company)),
         "chats": str(await text(pool, salon.made.account.account_id, 1, facts={"name": word}, company_id=company)),
+        "deliveries": str(await replayed(pool, salon.made.account.account_id)),
     }
     return made
 
