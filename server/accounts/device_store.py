@@ -64,6 +64,16 @@ async def use_once(conn: Conn, token_hash: bytes, kind: str, *, now: datetime) -
     return Once(_person(row), row["device_id"], row["opened_by"]) if row else None
 
 
+async def hold_session(conn: Conn, once: Once, *, now: datetime) -> bool:
+    """Whether the session a token was made in lasts; it cannot end before this transaction does."""
+    return bool(
+        await conn.fetchval(
+            "select 1 from login_session where account_id = $1 and session_hash = $2 and expires_at > $3 for share",
+            once.person.account_id, once.opened_by, now,
+        )
+    )  # fmt: skip
+
+
 async def insert(
     conn: Conn, device: Device, *, name: str, secret_hash: bytes, opened_by: bytes | None, now: datetime,
     expires_at: datetime,

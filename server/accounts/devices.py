@@ -49,10 +49,12 @@ async def new_pairing(conn: Conn, session: LoginSession, *, now: datetime) -> st
 
 
 async def pair(conn: Conn, code: str, kind: Kind, *, name: str, now: datetime) -> Entered | None:
-    """A new screen for the person of the code; None: unknown, spent or too old."""
+    """A new screen for the person of the code; None: unknown, spent, too old, or of a session that has ended."""
     typed = "".join(sign for sign in code.upper() if sign.isalnum())
     spent = await store.use_once(conn, digest(f"pairing:{typed}"), "pairing", now=now) if len(typed) == 12 else None
-    return await _open(conn, spent.person, kind, name=name, opened_by=spent.opened_by, now=now) if spent else None
+    if spent is None or not await store.hold_session(conn, spent, now=now):
+        return None
+    return await _open(conn, spent.person, kind, name=name, opened_by=spent.opened_by, now=now)
 
 
 async def open_tab(conn: Conn, session: LoginSession, *, name: str, now: datetime) -> Entered:

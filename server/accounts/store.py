@@ -338,11 +338,15 @@ async def session_by_hash(conn: Conn, session_hash: bytes, now: datetime) -> Log
 
 
 async def delete_session(conn: Conn, account_id: AccountId, session_hash: bytes) -> None:
-    """Ends a session, and the screens of the workplace that were opened from it."""
-    await conn.execute("delete from device where account_id = $1 and opened_by = $2", account_id, session_hash)
-    await conn.execute(
-        "delete from login_session where account_id = $1 and session_hash = $2", account_id, session_hash
-    )
+    """Ends a session, and the screens of the workplace that were opened from it.
+
+    The session first: a screen that is just being opened from it is waited for, and then seen.
+    """
+    async with conn.transaction():
+        await conn.execute(
+            "delete from login_session where account_id = $1 and session_hash = $2", account_id, session_hash
+        )
+        await conn.execute("delete from device where account_id = $1 and opened_by = $2", account_id, session_hash)
 
 
 async def sessions_of(conn: Conn, account_id: AccountId, person_id: UUID, now: datetime) -> list[Row]:
@@ -354,15 +358,16 @@ async def sessions_of(conn: Conn, account_id: AccountId, person_id: UUID, now: d
 
 
 async def delete_other_sessions(conn: Conn, person: Person, *, but: bytes) -> None:
-    """Ends all sessions of a person but one, and the screens that were not opened from that."""
-    await conn.execute(
-        "delete from device where account_id = $1 and person_id = $2 and opened_by is distinct from $3",
-        person.account_id, person.person_id, but,
-    )  # fmt: skip
-    await conn.execute(
-        "delete from login_session where account_id = $1 and person_id = $2 and session_hash <> $3",
-        person.account_id, person.person_id, but,
-    )  # fmt: skip
+    """Ends all sessions of a person but one, and the screens that were not opened from that; in the order of one."""
+    async with conn.transaction():
+        await conn.execute(
+            "delete from login_session where account_id = $1 and person_id = $2 and session_hash <> $3",
+            person.account_id, person.person_id, but,
+        )  # fmt: skip
+        await conn.execute(
+            "delete from device where account_id = $1 and person_id = $2 and opened_by is distinct from $3",
+            person.account_id, person.person_id, but,
+        )  # fmt: skip
 
 
 async def login_failures(conn: Conn, subject_hash: bytes) -> Row | None:

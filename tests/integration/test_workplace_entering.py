@@ -162,6 +162,22 @@ async def test_log_out_in_the_cabinet_ends_the_screens_opened_from_it(
     assert (await post(salon, "ticket", {}, **other.bearer))[0] == 200, "another login's screen lives on"
 
 
+@pytest.mark.parametrize("end", ["log out", "end the others"])
+async def test_code_of_a_session_that_has_ended_pairs_nothing(
+    salon: Salon, pool: asyncpg.Pool, olga: Person, end: str
+) -> None:
+    session = await make_session(pool, olga)
+    code = await pairing_code(pool, session)
+    async with pool.acquire() as conn:
+        if end == "log out":
+            await store.delete_session(conn, olga.account_id, session.session_hash)
+        else:
+            await store.delete_other_sessions(conn, olga, but=(await make_session(pool, olga)).session_hash)
+    status, told = await post(salon, "pair", {"code": code, "kind": "extension"})
+    assert (status, told["code"]) == (401, "bad_code")
+    assert await pool.fetchval("select count(*) from device") == 0
+
+
 async def test_screen_leaves_by_itself(salon: Salon, pool: asyncpg.Pool, olga: Person, caller: Any) -> None:
     screen = await ScreenClient.paired(caller, base_of(salon), pool, olga)
     assert (await post(salon, "leave", {}, **screen.bearer))[0] == 204

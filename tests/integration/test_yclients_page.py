@@ -13,9 +13,12 @@ from pydantic import SecretStr
 from e2e.stand.app import RunningStand
 from server.accounts import flow
 from server.app import build
+from server.clients.flow import want
+from server.clients.model import Wanted
+from server.platform.clock import utc_now
 from server.platform.vault import load_vault
 from server.settings import Settings
-from tests.conftest import eventually, make_salon
+from tests.conftest import COMPANY, eventually, make_salon
 from tests.factories import MOSCOW, stamp
 from tests.integration.test_cabinet import Owner, browser
 
@@ -76,6 +79,22 @@ async def test_a_connection_goes_on_working_while_another_login_waits_for_its_co
     assert "YCLIENTS подключён" in await owner.send(f"{PAGE}/code", code="1234")
     assert (await _kept(owner, pool, settings) or {})["login"] == "2fa@salon.example"
     assert "own***" not in await owner.page(PAGE)
+
+
+async def test_what_a_refused_login_held_goes_on_when_it_is_entered_anew(
+    owner: Owner, stand: RunningStand, pool: Any
+) -> None:
+    await owner.send(PAGE, login="olga@salon.example", password="right one")
+    stand.stand.switch(rest_fault="401")
+    account_id = owner.salon.made.account.account_id
+    async with pool.acquire() as conn, conn.transaction():
+        await want(conn, account_id, Wanted(COMPANY, "+79161234567", "chat", "chat:1", comment="Раз"), now=utc_now())
+    await eventually(lambda: pool.fetchval("select state = 'held' from delivery where kind = 'client'"), within_s=25)
+    stand.stand.switch(rest_fault="")
+    await owner.send(PAGE, login="olga@salon.example", password="right one")
+    await eventually(
+        lambda: pool.fetchval("select state = 'delivered' from delivery where kind = 'client'"), within_s=25
+    )
 
 
 async def test_a_password_waits_for_its_code_for_a_quarter_of_an_hour(owner: Owner, pool: Any) -> None:
