@@ -18,6 +18,7 @@ from server.accounts.sealing import prove_key
 from server.bookings import backfill
 from server.bookings import catching_up_store as catching_up
 from server.bookings.source import SourceAway, SourceRefused
+from server.calls import reading as calls
 from server.delivery import inbox, relay, replays
 from server.delivery.spool import Spool
 from server.platform.bus import MemoryBus
@@ -207,6 +208,10 @@ async def operate(settings: Settings, dsn: str, arguments: argparse.Namespace) -
             if arguments.operation == "reconcile":
                 back = timedelta(hours=arguments.hours)
                 return await _look(worker, account_id, back, dry_run=arguments.dry_run)
+            if arguments.what == "calls":
+                return await _past_calls(
+                    pool, worker, account_id, timedelta(days=arguments.days), dry_run=arguments.dry_run
+                )
             return await _backfill(pool, worker, account_id, timedelta(days=arguments.days), dry_run=arguments.dry_run)
         except (SourceAway, SourceRefused, Unauthorized) as error:
             _complain(f"YCLIENTS: {error}")
@@ -334,6 +339,45 @@ async def _backfill(pool: Pool, worker: Worker, account_id: UUID, back: timedelt
                 if state.last_error == NOT_CONNECTED:
                     return 1
             await asyncio.sleep(min(5.0, max(0.2, (state.next_at - utc_now()).total_seconds())))
+
+
+async def _past_calls(pool: Pool, worker: Worker, account_id: UUID, back: timedelta, *, dry_run: bool) -> int:
+    """Reads past calls from UIS, here and now; a running server passes them on by the settings of telephony."""
+    since = utc_now() - back
+    if dry_run:
+        try:
+            number = await worker.calls.count_past(account_id, since=since)
+        except calls.SourceAway as away:
+            _complain(f"UIS: {away}")
+            return 1
+        if number is None:
+            _complain("UIS is not connected; run `yclick account connect uis ACCOUNT`")
+            return 1
+        _say(f"{number} calls to read")
+        return 0
+    async with pool.acquire() as conn:
+        try:
+            begun = await calls.ask_past_since(conn, account_id, since=since, now=utc_now())
+        except calls.NotOn:
+            _complain("telephony is off; switch it on first: page «Подключение телефонии»")
+            return 1
+    if not begun:
+        _say("a reading of past calls has not ended; it goes on where it was")
+    while True:
+        worked = await worker.calls.read_past(account_id)
+        async with pool.acquire() as conn:
+            state = await calls.past(conn, account_id)
+        if state is None:
+            return 1
+        _progress(round(state.share * 100), 100)
+        if state.done:
+            _say(f"done: {state.read} calls read, {state.missed} new or changed")
+            return 0
+        if state.last_error:
+            _complain(f"UIS: {state.last_error}")
+            return 1
+        if not worked:
+            await asyncio.sleep(0.5)  # a running server has this part of it
 
 
 def _progress(done: int, whole: int) -> None:

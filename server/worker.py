@@ -99,7 +99,7 @@ class Worker:
         self.handlers: dict[str, Handle] = {
             "yclients": self._take_yclients, "uis": self._take_uis, marketplace.DOOR: self._take_app_event,
         }  # fmt: skip
-        self._calls = Calls(parts.settings, parts.pool, parts.bus, parts.vault, parts.lookup, self._vendors)
+        self.calls = Calls(parts.settings, parts.pool, parts.bus, parts.vault, parts.lookup, self._vendors)
         #: Which notification of UIS is acted on, and by whom.
         self.notifications = uis_notifications.table(
             uis_contacts.HANDLERS, uis_calls.handlers(parts.vault, self._vendors.trusts), uis_texts.HANDLERS
@@ -111,10 +111,10 @@ class Worker:
                 tracking.EVIDENCE_JOB: self._evidence,
                 tracking.SESSION_JOB: self._session_known,
                 texts.SETTLE_JOB: self._settle_texts,
-                calls.SETTLE_JOB: self._calls.settle,
+                calls.SETTLE_JOB: self.calls.settle,
                 replays.JOB: self._replay_deliveries,
             },
-            "popups": {calls.POPUP_JOB: self._calls.popup},
+            "popups": {calls.POPUP_JOB: self.calls.popup},
             "letters": {notices.MAIL_JOB: self._mail_notice},
             "reads": {bookings.READ_JOB: self._read_booking, texts.READ_JOB: self._read_texts},
             "marketplace": {marketplace.LINK_JOB: self._look_at_link},
@@ -122,8 +122,8 @@ class Worker:
                 relay.JOBS["lead"]: self._deliver_leads,
                 relay.JOBS["deal"]: self._deliver_deals,
                 relay.JOBS["client"]: self._deliver_clients,
-                relay.JOBS["call"]: self._calls.deliver,
-                networks.SETUP_JOB: self._calls.setup,
+                relay.JOBS["call"]: self.calls.deliver,
+                networks.SETUP_JOB: self.calls.setup,
             },
         }
         self._crews = {
@@ -137,7 +137,7 @@ class Worker:
             "inbox": self._loop(INBOX_TOPIC, self._inbox),
             # Apart: while a phone rings nobody waits behind a storm of bookings.
             "inbox-uis": self._loop(INBOX_TOPIC, self._inbox_uis),
-            "reports": self._loop("reports", self._calls.read_report, every_s=1.0),
+            "reports": self._loop("reports", self.calls.read_report, every_s=1.0),
             **{
                 name: self._loop(JOBS_TOPIC, partial(crew.step, now=utc_now), pause=crew.pause)
                 for name, crew in self._crews.items()

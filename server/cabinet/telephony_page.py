@@ -16,7 +16,7 @@ from server.accounts.model import LoginSession
 from server.cabinet import choosing, words
 from server.cabinet.choosing import Form
 from server.cabinet.frame import locale_of, private, render
-from server.calls import networks
+from server.calls import networks, reading
 from server.calls.numbers import compare_numbers
 from server.calls.settings import CallType, TelephonyIntegration, read_settings
 from server.clients.settings import PLACEHOLDERS
@@ -27,7 +27,9 @@ from server.platform.clock import utc_now
 
 routes = web.RouteTableDef()
 #: What may stand after `?done=`; a text of `words` each.
-DONE = ("tel_saved", "network_saved", "lists_renewed")
+DONE = ("tel_saved", "network_saved", "lists_renewed", "tel_asked", "tel_reading")
+#: How many months back past calls may be asked for.
+PAST_MONTHS = (1, 3, 6, 12, 24, reading.MONTHS_MOST)
 TYPES: tuple[CallType, ...] = ("in", "out", "missed", "tag")
 #: Lists of «Условия фильтрации»: the name in the settings, and the list of UIS.
 _LISTS = ("sites", "sources", "scenarios")
@@ -62,6 +64,7 @@ async def _page(
         ).model_dump(mode="json")  # fmt: skip
         rows = await networks.rows(conn, account_id)
         connection = await store.connection_row(conn, account_id, "yclients")
+        past = await reading.past(conn, account_id)
     by_id = {str(row["network_id"]): row for row in rows}
     asked = network_id or request.query.get("network", "")
     network = by_id.get(asked, rows[0] if rows else None)
@@ -73,7 +76,8 @@ async def _page(
         "lists": {name: choosing.options(getattr(directory, name), one["filter"][name]) for name in _LISTS} if one else {},
         "tags": choosing.options(directory.tags, one["filter"]["tags"]) if one else [],
         "placeholders": sorted(PLACEHOLDERS), "error": error, "done": words.text(done, locale) if done else "",
-        "compared": [], "theirs": "", **said,
+        "compared": [], "theirs": "", "past": past, "past_months": PAST_MONTHS,
+        "may_ask": settings["enabled"] and not typed and (past is None or past.done), **said,
     }  # fmt: skip
     response = await render(request, "integration_telephony.html", session, known, context)
     response.set_status(status)
@@ -183,6 +187,25 @@ def _refusal(error: ValidationError, locale: str) -> str:
     if "card" in place:
         return words.text("tel_bad_template", locale)
     return words.text("tel_bad_grace" if "recording_grace_s" in place else "tel_bad", locale)
+
+
+# --- past months
+
+
+@routes.post("/integrations/telephony/past")
+@private
+async def ask_for_past(request: web.Request, session: LoginSession, known: Known) -> web.StreamResponse:
+    """Calls of past months are read by the report, and go the same way as those told now."""
+    told, now = choosing.text(await request.post(), "months"), utc_now()
+    months = next((one for one in PAST_MONTHS if str(one) == told), PAST_MONTHS[0])
+    try:
+        async with request.app[POOL].acquire() as conn:
+            begun = await reading.ask_past(conn, known.account.account_id, months=months, now=now)
+    except reading.NotOn:
+        error = words.text("tel_past_off", locale_of(session, known))
+        return await _page(request, session, known, status=422, error=error)
+    await request.app[BUS].publish("reports")
+    raise web.HTTPFound(f"/integrations/telephony?done={'tel_asked' if begun else 'tel_reading'}#past")
 
 
 # --- «Проверить номера», and the lists

@@ -9,7 +9,9 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Protocol
+from uuid import UUID
 
+from server.accounts import store as accounts
 from server.calls import store
 from server.calls.flow import Told
 from server.platform.postgres import Conn, Pool
@@ -21,6 +23,7 @@ _OVERLAP = timedelta(hours=1)
 _WEEK = timedelta(days=7)
 _REFUSED_PAUSE = timedelta(minutes=15)
 MONTHS_MOST = 36
+_MONTH = timedelta(days=30)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +47,57 @@ class CallSource(Protocol):
 
 
 Take = Callable[[Conn, Reported, bool], Awaitable[str]]
+
+
+class NotOn(Exception):
+    """Calls are passed nowhere while telephony is off."""
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """How far past months were read, newest first."""
+
+    since: datetime
+    looked_until: datetime
+    share: float
+    read: int
+    missed: int
+    last_error: str
+
+    @property
+    def done(self) -> bool:
+        return self.looked_until <= self.since
+
+
+async def ask_past(conn: Conn, account_id: UUID, *, months: int, now: datetime) -> bool:
+    """Past months are to be read and passed by the settings as they are; False while a reading of them goes on."""
+    return await ask_past_since(conn, account_id, since=now - _MONTH * min(months, MONTHS_MOST), now=now)
+
+
+async def ask_past_since(conn: Conn, account_id: UUID, *, since: datetime, now: datetime) -> bool:
+    if await accounts.integration_enabled_at(conn, account_id, "telephony") is None:
+        raise NotOn
+    return await store.ask_past(conn, account_id, since=max(since, now - _MONTH * MONTHS_MOST), now=now)
+
+
+async def past(conn: Conn, account_id: UUID) -> Past | None:
+    """None: nobody has asked for past months."""
+    row = next((one for one in await store.readings(conn, account_id) if one["what"] == "past"), None)
+    if row is None:
+        return None
+    whole, left = row["until"] - row["since"], row["looked_until"] - row["since"]
+    share = 1.0 - left / whole if whole else 1.0
+    return Past(row["since"], row["looked_until"], share, row["read"], row["missed"], row["last_error"])
+
+
+async def count(source: CallSource, *, since: datetime, now: datetime) -> int:
+    """How many calls the report has since then."""
+    till, seen = now, set[str]()
+    while till > since:
+        first = max(since, till - _WEEK)
+        seen.update(row.session_id for row in await source.begun(first, till))
+        till = first
+    return len(seen)
 
 
 async def step(pool: Pool, source: CallSource | None, reading: store.Reading, take: Take, *, now: datetime) -> int:

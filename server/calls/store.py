@@ -264,16 +264,19 @@ async def ask_past(conn: Conn, account_id: UUID, *, since: datetime, now: dateti
     return not done.endswith(" 0")
 
 
-async def claim_reading(pool: Pool, *, now: datetime, lease_until: datetime) -> Reading | None:
+async def claim_reading(
+    pool: Pool, *, now: datetime, lease_until: datetime, past_of: UUID | None = None
+) -> Reading | None:
+    """What is due next; `past_of`: of this account's past months alone."""
     row = await pool.fetchrow(
         "update call_reading r set lease_until = $2 from (select account_id, what from call_reading where next_at <= $1"
         " and (lease_until is null or lease_until <= $1) and (what = 'recent' or looked_until > since)"
         " and exists (select 1 from integration i where i.account_id = call_reading.account_id and i.name = 'telephony'"
-        "  and i.enabled_at is not null)"
+        "  and i.enabled_at is not null) and ($3::uuid is null or (account_id = $3 and what = 'past'))"
         " order by next_at limit 1 for update skip locked) due"
         " where r.account_id = due.account_id and r.what = due.what"
         " returning r.account_id, r.what, r.looked_until, r.until, r.since",
-        now, lease_until,
+        now, lease_until, past_of,
     )  # fmt: skip
     return Reading(*row.values()) if row else None
 

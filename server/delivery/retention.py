@@ -32,6 +32,8 @@ _AHEAD_DAYS = 7
 _EVENT_IDS_KEPT = timedelta(days=14)
 _CONTACTS_KEPT = timedelta(days=90)  # a booking looks 30 days back; its decision may be made anew for longer
 _FEED_KEPT = timedelta(days=30)  # so long a chat can be read back and a missed call be found
+#: Longer than past months can be asked for: what is forgotten could be told a second time.
+_TALKS_KEPT = timedelta(days=1130)
 _PORTION = 5000  # rows deleted by one statement, in a transaction of its own
 _RETRY_S = 60.0
 _LOCK_KEY = 0x79636C6B656570  # "yclkeep": one process keeps up, the others pass on
@@ -65,6 +67,8 @@ async def _keep_up(conn: Conn, now: datetime) -> None:
     await delete_portions(conn, "session_contact", "at < $1", now - _CONTACTS_KEPT)
     await delete_portions(conn, "feed", "at < $1", now - _FEED_KEPT)
     await delete_portions(conn, "feed_item", "changed_at < $1", now - _FEED_KEPT)
+    await delete_portions(conn, "call", "started_at < $1", now - _TALKS_KEPT)
+    await delete_portions(conn, "text_communication", "started_at < $1", now - _TALKS_KEPT)
     await delete_portions(conn, "device", "expires_at < $1", now)
     await delete_portions(conn, "once_token", "expires_at < $1", now)
     await delete_portions(conn, "workplace_command", "at < $1", now - _FEED_KEPT)

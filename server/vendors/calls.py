@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 from uuid import UUID
 
@@ -69,8 +69,22 @@ class Calls:
             await store.ensure_readings(self._pool, now=now)
             self._accounts_looked_at = now
         due = await store.claim_reading(self._pool, now=now, lease_until=now + reading.LEASE)
-        known = await self._lookup.known(due.account_id) if due else None
-        if due is None or known is None:
+        return await self._read(due) if due else 0
+
+    async def read_past(self, account_id: UUID) -> int:
+        """As `read_report`, of one account's past months alone."""
+        now = utc_now()
+        due = await store.claim_reading(self._pool, now=now, lease_until=now + reading.LEASE, past_of=account_id)
+        return await self._read(due) if due else 0
+
+    async def count_past(self, account_id: UUID, *, since: datetime) -> int | None:
+        """How many calls there are to read; None: UIS is not connected. Raises `reading.SourceAway`."""
+        source = await self._vendors.call_source(self._pool, account_id, Priority.BACKFILL)
+        return await reading.count(source, since=since, now=utc_now()) if source else None
+
+    async def _read(self, due: store.Reading) -> int:
+        known, now = await self._lookup.known(due.account_id), utc_now()
+        if known is None:
             return 0
         priority = Priority.BACKFILL if due.what == "past" else Priority.RECONCILE
         source = await self._vendors.call_source(self._pool, due.account_id, priority)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import os
 import random
@@ -18,6 +19,7 @@ from e2e.stand.uis.app import RunningUis
 from e2e.stand.uis.notices import Notice
 from server.accounts import flow as accounts
 from server.accounts.lookup import Lookup
+from server.administration import operate
 from server.calls import flow, store
 from server.platform import budget
 from server.platform.clock import utc_now
@@ -109,6 +111,26 @@ async def test_a_call_whose_end_nobody_told_of_is_closed_by_the_report(line: Lin
         assert (entry["status"], entry["duration"], entry["diversion"]) == (status, length, FIRST)
     assert (await line.call(unheard.id))["popup"] == "skipped"
     assert await line.pool.fetchval("select missed from call_reading where what = 'recent'") == 3
+
+
+async def test_past_calls_are_counted_read_and_passed_once_however_often_they_are_asked_for(
+    line: Line, uis: RunningUis, settings: Settings, dsn: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = [await uis.telephone.call(scenario="answered", scale=0.0, talk_s=4, until_end=True) for _ in range(3)]
+    own = settings.model_copy(update={"uis_data_api_url": uis.url, "uis_media_url": uis.url})
+    asked = argparse.Namespace(account=str(line.account_id), operation="backfill", what="calls", days=30, dry_run=True)
+    for dry_run, sentence in (
+        (True, "3 calls to read"),
+        (False, "3 calls read, 3 new"),
+        (False, "3 calls read, 0 new"),
+    ):
+        asked.dry_run = dry_run
+        assert await operate(own, dsn, asked) == 0
+        assert sentence in capsys.readouterr().out
+        if not dry_run:
+            for call in made:
+                assert [row["duration"] for row in await line.history(call.id)] == [4]
+    assert len(line.network.history) == 3
 
 
 async def test_a_call_of_which_nothing_more_is_heard_rings_no_more_after_a_minute(line: Line) -> None:

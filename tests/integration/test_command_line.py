@@ -186,6 +186,15 @@ async def test_operations_count_first_and_change_nothing(yclick: CommandLine) ->
         assert "Traceback" not in unconnected.stderr
 
 
+async def test_past_calls_say_what_is_missing_for_them(yclick: CommandLine) -> None:
+    make(yclick)
+    for extra, sentence in (((), "telephony is off"), (("--dry-run",), "UIS is not connected")):
+        done = yclick("backfill", "--account", "Salon", "--what", "calls", *extra)
+        assert (done.returncode, done.stdout) == (1, "")
+        assert sentence in done.stderr
+        assert "Traceback" not in done.stderr
+
+
 async def test_serve_refuses_numbers_and_roles_that_do_not_exist(yclick: CommandLine) -> None:
     assert yclick("serve", "--processes", "0").returncode == 2
     assert yclick("serve", "--role", "cook").returncode == 2

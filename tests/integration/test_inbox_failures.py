@@ -275,6 +275,33 @@ async def test_old_days_go_portion_by_portion_and_what_is_unfinished_stays(
     assert await pool.fetchval("select to_regclass($1) is not null", f"inbox_{now + timedelta(days=6):%Y%m%d}")
 
 
+async def test_old_calls_and_chats_go_with_all_that_was_told_of_them(
+    quiet_salon: Salon, pool: asyncpg.Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retention, "_next_run", 0.0)
+    now, account_id = utc_now(), quiet_salon.made.account.account_id
+    for days in (1, 1129, 1131):
+        at = now - timedelta(days=days)
+        await pool.execute(
+            "with c as (insert into call (account_id, call_id, session_id, direction, state, started_at, created_at, updated_at)"
+            "  values ($1, gen_random_uuid(), $2, 'in', 'over', $3, $3, $3) returning *)"
+            " insert into call_event (account_id, call_id, key, event, at, received_at, facts)"
+            " select account_id, call_id, 'k', 'lost', $3, $3, '{}' from c",
+            account_id, str(days), at,
+        )  # fmt: skip
+        await pool.execute(
+            "with t as (insert into text_communication (account_id, text_id, kind, vendor_id, started_at, created_at, updated_at)"
+            "  values ($1, gen_random_uuid(), 'chat', $2, $3, $3, $3) returning *)"
+            " insert into text_event (account_id, text_id, event_id, key, event, source, at, told_at, facts)"
+            " select account_id, text_id, gen_random_uuid(), 'k', 'end', 'report', $3, $3, '{}' from t",
+            account_id, days, at,
+        )  # fmt: skip
+    await retention.keep_up(pool, now=now)
+    for table in ("call", "call_event", "text_communication", "text_event"):
+        assert await pool.fetchval(f"select count(*) from {table}") == 2, table
+    assert await pool.fetchval("select min(session_id) from call") == "1"
+
+
 async def test_a_failed_run_of_retention_is_tried_again_and_holds_nobody_up(
     quiet_salon: Salon, dsn: str, pool: asyncpg.Pool, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -14,7 +14,7 @@ from server.accounts import flow
 from server.app import build
 from server.platform.vault import load_vault
 from server.settings import Settings
-from tests.conftest import make_salon
+from tests.conftest import eventually, make_salon
 from tests.integration.test_cabinet import Owner, browser
 
 KEY = "stand-key-0123456789"
@@ -176,3 +176,37 @@ async def test_the_page_is_whole_in_english(owner: Owner) -> None:
     page = await owner.page("/integrations/telephony")
     for text in ("Outside numbers of branches", "Default branch", "Conditions", "Create client", "Check the numbers"):
         assert text in page
+
+
+async def test_past_calls_are_asked_for_once_telephony_is_on_and_the_page_shows_how_far_they_are(
+    owner: Owner, pool: Any, uis: RunningUis, settings: Settings
+) -> None:
+    network_id = await _network(owner)
+    page = await owner.page("/integrations/telephony")
+    assert re.search(r"<button[^>]* disabled[^>]*>Передать", page)
+    assert "Сначала включите" in await owner.send("/integrations/telephony/past", status=422, months="1")
+    await owner.send("/integrations/telephony", network_id=network_id, **FORM)
+    for length in (5, 0):
+        await uis.telephone.call(
+            scenario="answered" if length else "lost", scale=0.0, talk_s=length or None, until_end=True
+        )
+    async with pool.acquire() as conn:
+        secret = {"access_token": KEY}
+        account_id = owner.salon.made.account.account_id
+        await flow.connect(conn, load_vault("", settings.data_dir), account_id, "uis", "test", secret)
+    assert "Чтение звонков" in await owner.send("/integrations/telephony/past", months="3")
+
+    async def done() -> Any:
+        page = await owner.page("/integrations/telephony")
+        return page if "звонков 2, новых 2" in page and "Загружено" in page else None
+
+    page = await eventually(done)
+    assert re.search(r"<progress[^>]*value=\"1.0\"", page)
+    assert not re.search(r"<button[^>]* disabled[^>]*>Передать", page)
+    calls = await pool.fetch("select outcome, asked, history, history_why from call order by outcome")
+    assert [tuple(row.values()) for row in calls] == [
+        ("answered", True, "wanted", ""), ("missed", True, "skipped", "filter_type"),
+    ], "what is set counts for them, too"  # fmt: skip
+    assert (
+        await pool.fetchval("select extract(day from until - since)::int from call_reading where what = 'past'") == 90
+    )
