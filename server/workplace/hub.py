@@ -145,9 +145,9 @@ class Hub:
         async with self._pool.acquire() as conn:
             told = {account_id: room.seq for account_id, room in self._rooms.items()}
             heads = await feed.heads(conn, list(told))
-            for account_id in told:
+            for account_id, known in told.items():
                 newest, room = heads.get(account_id, 0), self._rooms.get(account_id)
-                if room is not None and newest < told[account_id]:  # an older database was put back: start over
+                if room is not None and newest < known:  # an older database was put back: start over
                     room.seq = newest
                     for screen in room.screens:
                         self.start_over(screen)

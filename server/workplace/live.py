@@ -55,6 +55,21 @@ class _Pace:
         return True
 
 
+class _Turns:
+    """What a screen says is done in the order in which it was said: of two notes the later one stays. Messages wait for
+    messages alone, and what asks another system for long (a call, a card) for nobody."""
+
+    __slots__ = ("_messages", "_quick")
+
+    def __init__(self) -> None:
+        self._quick, self._messages = asyncio.Lock(), asyncio.Lock()
+
+    def of(self, name: Any) -> contextlib.AbstractAsyncContextManager[None]:
+        if name in ("call_back", "card"):
+            return contextlib.nullcontext()
+        return self._messages if name == "send_message" else self._quick
+
+
 # --- the socket
 
 
@@ -139,7 +154,7 @@ def _is_number(after: Any) -> bool:
 
 
 async def _converse(request: web.Request, ws: web.WebSocketResponse, screen: Screen) -> None:
-    pace, running = _Pace(), asyncio.Semaphore(8)
+    pace, running, turns = _Pace(), asyncio.Semaphore(8), _Turns()
     tasks: set[asyncio.Task[None]] = set()
     try:
         while not screen.code:
@@ -150,7 +165,7 @@ async def _converse(request: web.Request, ws: web.WebSocketResponse, screen: Scr
                     screen.end(FLOOD)
                     break
                 await running.acquire()
-                task = asyncio.create_task(_take(request, screen, message.data))
+                task = asyncio.create_task(_take(request, screen, message.data, turns))
                 tasks.add(task)
                 task.add_done_callback(tasks.discard)
                 task.add_done_callback(lambda _: running.release())
@@ -162,7 +177,7 @@ async def _converse(request: web.Request, ws: web.WebSocketResponse, screen: Scr
         await asyncio.gather(*tasks, return_exceptions=True)  # an order to another system is not broken off
 
 
-async def _take(request: web.Request, screen: Screen, text: str) -> None:
+async def _take(request: web.Request, screen: Screen, text: str, turns: _Turns) -> None:
     """One message of a screen; what is wrong with it is told, and the connection goes on."""
     told: dict[str, Any] = {}
     try:
@@ -178,7 +193,8 @@ async def _take(request: web.Request, screen: Screen, text: str) -> None:
                 request.app[HUB].start_over(screen)
                 return
             case "command":
-                screen.tell(await _answer(request, await _still(request, screen), told))
+                async with turns.of(told.get("name")):
+                    screen.tell(await _answer(request, await _still(request, screen), told))
                 return
         raise Refused("unknown_type", "there is no such message")
     except Refused as refused:

@@ -166,6 +166,18 @@ async def test_first_who_takes_has_it_and_all_are_told(place: Place) -> None:
     )  # fmt: skip
 
 
+async def test_what_a_screen_says_is_done_in_its_order(place: Place) -> None:
+    screen = await place.connected()
+    await place.happens(ringing("7"))
+    await screen.until("event")
+    for number in range(20):
+        order = {"name": "note", "args": {"subject": "call:7", "note": f"{number}"}}
+        await screen.send({"type": "command", "id": str(uuid4()), **order})
+    while len(screen.events) < 21:
+        await screen.next()
+    assert [event["event"]["note"] for event in screen.events[1:]] == [str(number) for number in range(20)]
+
+
 async def test_two_who_take_at_once_one_gets_it(place: Place) -> None:
     screens = [await place.connected(server=number, name=f"P{number}") for number in range(4)]
     await place.happens(ringing("7"))
