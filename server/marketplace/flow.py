@@ -32,6 +32,8 @@ LINK_JOB = "marketplace.link"
 DOOR = "yclients-app"
 _TITLES_MOST, _PATIENCE_S = 5, 3.0
 _USUAL_ZONE = "Europe/Moscow"
+#: Refusals that concern whoever runs the server: they end by themselves for the branch, and no connection ends by them.
+_OF_THE_SERVER = ("partner", "off")
 FROZEN_SENTENCES = {
     "ru": "Приложение в этом филиале заморожено в YCLIENTS: передача ждёт, пока доступ не возобновят.",
     "en": "The application is frozen in YCLIENTS for this branch: passing waits until access is restored.",
@@ -108,9 +110,11 @@ async def work(
     except Away as away:
         return await _put_off(pool, account_id, link, away, now=now)
     except Refusal as refusal:
+        if refusal.code in _OF_THE_SERVER and link.state in ("active", "frozen"):
+            return await _put_off(pool, account_id, link, Away(refusal.note), code=refusal.code, now=now)
         return await _settle(pool, account_id, link, "refused", refusal.code, refusal.note, None, now=now)
     state, code = _outcome(link, standing)
-    if state == "active" and link.state == "connecting":
+    if state == "active" and (link.state == "connecting" or link.code == "no_hook"):
         code = await _hooked(desk, company_id, hook_url)
     note = link.note if code == "no_rights" else ""
     return await _settle(pool, account_id, link, state, code, note, described, now=now)
@@ -168,11 +172,13 @@ async def _hooked(desk: AppDesk, company_id: int, hook_url: str) -> str:
     return ""
 
 
-async def _put_off(pool: Pool, account_id: UUID, link: Link, away: Away, *, now: datetime) -> datetime | None:
+async def _put_off(
+    pool: Pool, account_id: UUID, link: Link, away: Away, *, code: str = "", now: datetime
+) -> datetime | None:
     attempts = link.attempts + 1
     pause = look_again(link.state, attempts, away.retry_after_s)
     next_at = now + pause if pause else None
-    code = link.code if link.state == "active" else "away"
+    code = code or (link.code if link.state == "active" else "away")
     async with pool.acquire() as conn, conn.transaction():
         if not _same(link, await store.link(conn, account_id, link.company_id, lock=True)):
             return now
@@ -207,6 +213,8 @@ async def _settle(
         )  # fmt: skip
         if state == "active":
             await _have_branch(conn, account_id, link.company_id, described or Described("", ""))
+            if link.state != "active":  # what no connection would take goes by this one
+                await relay.release_all(conn, account_id, "yclients", now=now)
         await _follow(conn, account_id, link.company_id, state, now=now)
     return next_at
 

@@ -16,6 +16,9 @@ from e2e.stand.app import RunningStand, start_stand
 from e2e.stand.state import StandConfig
 from server.accounts import flow
 from server.app import build
+from server.clients.flow import want
+from server.clients.model import Wanted
+from server.platform.clock import utc_now
 from server.platform.vault import load_vault
 from server.settings import Settings
 from tests.conftest import eventually, make_salon
@@ -285,6 +288,43 @@ async def test_a_partner_token_that_is_not_accepted_says_whom_to_ask(
     await agreed(owner, market.connect(stand.stand, [OURS]), OURS)
     await becomes(pool, OURS, "refused", "partner")
     assert "не принимает партнёрский токен" in await owner.page(PAGE)
+
+
+async def test_a_partner_token_refused_for_a_while_ends_no_connection(
+    owner: Owner, stand: RunningStand, pool: Any
+) -> None:
+    await connected(owner, stand, pool, OURS)
+    stand.stand.switches.app_status = "401"
+    await owner.send(f"{PAGE}/app/{OURS}/look")
+    await becomes(pool, OURS, "active", "partner")
+    assert "не принимает партнёрский токен" in await owner.page(PAGE)
+    stand.stand.switches.app_status = ""
+    await becomes(pool, OURS, "active")  # by itself
+
+
+async def test_an_address_that_could_not_be_entered_is_entered_when_there_is_room(
+    owner: Owner, stand: RunningStand, pool: Any
+) -> None:
+    stand.stand.switches.app_callback = "html_done"
+    foreign = [f"https://crm.example/{number}" for number in range(10)]
+    stand.stand.hooks[OURS] = list(foreign)
+    await agreed(owner, market.connect(stand.stand, [OURS]), OURS)
+    await becomes(pool, OURS, "active", "no_hook")
+    stand.stand.hooks[OURS].pop()
+    await owner.send(f"{PAGE}/app/{OURS}/look")
+    await becomes(pool, OURS, "active")
+    assert [urlsplit(url).path for url in stand.stand.hooks[OURS]][9:] == [owner.salon.hook]
+
+
+async def test_what_waited_for_any_connection_goes_on_by_the_application(
+    owner: Owner, stand: RunningStand, pool: Any
+) -> None:
+    account_id = owner.salon.made.account.account_id
+    async with pool.acquire() as conn, conn.transaction():
+        await want(conn, account_id, Wanted(OURS, "+79161234567", "chat", "chat:1", comment="Раз"), now=utc_now())
+    await eventually(lambda: pool.fetchval("select state = 'held' from delivery where kind = 'client'"))
+    await connected(owner, stand, pool, OURS)
+    await eventually(lambda: pool.fetchval("select state = 'delivered' from delivery where kind = 'client'"))
 
 
 # --- lifecycle
