@@ -19,7 +19,7 @@ from server.bookings import backfill
 from server.bookings import catching_up_store as catching_up
 from server.bookings.source import SourceAway, SourceRefused
 from server.calls import reading as calls
-from server.delivery import inbox, relay, replays
+from server.delivery import inbox, notices, relay, replays
 from server.delivery.spool import Spool
 from server.platform.bus import MemoryBus
 from server.platform.clock import utc_now
@@ -67,6 +67,8 @@ async def account(settings: Settings, dsn: str, arguments: argparse.Namespace, s
                 async with conn.transaction():
                     await flow.connect(conn, vault, account_id, arguments.vendor, arguments.name, secret)
                     await relay.release_all(conn, account_id, arguments.vendor, now=utc_now())
+                    if arguments.vendor == "yclients":  # of UIS the next delivery tells, which proves it
+                        await notices.recovered(conn, account_id, "yclients", now=utc_now())
                 _say(f"{arguments.vendor}: kept, sealed ({', '.join(sorted(secret))})")
     finally:
         await pool.close()

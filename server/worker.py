@@ -115,7 +115,7 @@ class Worker:
                 replays.JOB: self._replay_deliveries,
             },
             "popups": {calls.POPUP_JOB: self.calls.popup},
-            "letters": {notices.MAIL_JOB: self._mail_notice},
+            "letters": {notices.MAIL_JOB: self._mail_notice, notices.TELL_JOB: self._tell_of_outage},
             "reads": {bookings.READ_JOB: self._read_booking, texts.READ_JOB: self._read_texts},
             "marketplace": {marketplace.LINK_JOB: self._look_at_link},
             "deliveries": {
@@ -487,6 +487,10 @@ class Worker:
         await self._parts.bus.publish(JOBS_TOPIC)
         if due is not None:
             raise outbox.Later(due)
+
+    async def _tell_of_outage(self, job: outbox.Job) -> None:
+        async with self._parts.pool.acquire() as conn, conn.transaction():
+            await notices.tell_kept(conn, job.account_id, UUID(job.key), now=utc_now())
 
     async def _mail_notice(self, job: outbox.Job) -> None:
         """One letter to each owner; without a mail server the cabinet alone tells."""

@@ -137,7 +137,8 @@ def _schemas() -> dict[str, Any]:
         "Anything": {"type": "object"},
         "Notice": _object({
             "id": _TEXT, "sort": {"enum": ["failing", "exhausted", "recovered"]},
-            "topic": {"enum": ["uis", "yclients", "lead", "deal", "client", "call"]}, "at": _TEXT, "code": _TEXT, "detail": _TEXT,
+            "topic": {"type": "string", "pattern": "^(uis|yclients|lead|deal|client|call|frozen:[0-9]+)$"},
+            "at": _TEXT, "code": _TEXT, "detail": _TEXT,
         }),
         "Delivery": _object({
             "id": _TEXT, "kind": {"enum": list(deliveries.KINDS)},

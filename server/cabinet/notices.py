@@ -17,20 +17,24 @@ routes = web.RouteTableDef()
 #: Where what the notice speaks of is mended; of what is not named here, and of what was given up, the deliveries.
 _MENDED_AT = {
     "uis": "/integrations/leads", "lead": "/integrations/leads", "deal": "/integrations/deals",
-    "yclients": "/integrations/yclients",
+    "yclients": "/integrations/yclients", "call": "/integrations/telephony", "client": "/integrations/texts",
 }  # fmt: skip
 
 
 def mended_at(row: Row) -> str:
     gave_up = row["sort"] == "exhausted" and row["code"] == "unavailable"
+    if row["topic"].startswith(notices.FROZEN):
+        return "/integrations/yclients#links"
     return "/deliveries?state=failed" if gave_up else _MENDED_AT.get(row["topic"], "/deliveries")
 
 
 def sentence(row: Row, locale: str) -> str:
-    what = words.text(f"nt_{row['topic']}", locale) if f"nt_{row['topic']}" in words.TEXTS else row["topic"]
+    topic, _, number = row["topic"].partition(":")
+    what = words.text(f"nt_{topic}", locale, number=number) if f"nt_{topic}" in words.TEXTS else row["topic"]
+    over = "uis" if row["topic"] in ("uis", "lead", "deal") else "yclients"
     gave_up = row["sort"] == "exhausted" and row["code"] == "unavailable"
     said = words.text("notice_given_up" if gave_up else f"notice_{row['sort']}", locale, what=what)
-    why = "" if row["code"] == "unavailable" else shown.delivery_error(row["code"], row["detail"], locale)
+    why = "" if row["code"] == "unavailable" else shown.delivery_error(row["code"], row["detail"], locale, over)
     return f"{said} {why}".strip()
 
 

@@ -141,8 +141,14 @@ def change(field: str, value: Any, zone: str, currency: str, locale: str) -> str
     return str(value)
 
 
-def delivery_error(code: str, error: str | None, locale: str) -> str:
-    """Why a lead has not arrived: our words where we have them, else those that were noted."""
+#: What either system may do; said of YCLIENTS where it was that one.
+_OF_EITHER = ("unavailable", "limit", "not_connected")
+
+
+def delivery_error(code: str, error: str | None, locale: str, over: str = "uis") -> str:
+    """Why something has not arrived there: our words where we have them, else those that were noted."""
+    if over == "yclients" and code in _OF_EITHER:
+        return words.text(f"why_{code}", locale)
     return words.text(f"de_{code}", locale) if f"de_{code}" in words.TEXTS else spoken(error or "", locale)
 
 

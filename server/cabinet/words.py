@@ -34,7 +34,7 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     "today": ("За сутки: {visits}, {bookings}, с визитом {matched}.", "In 24 hours: {visits}, {bookings}, {matched} with a visit."),
     "held": ("{count} в карантине — посмотреть", "{count} in quarantine — look"),
     "lost": ("в счёте приёма расхождение {count}", "the intake ledger differs by {count}"),
-    "unsent": ("не отправлено в UIS: {count} — посмотреть", "{count} not sent to UIS — look"),
+    "unsent": ("не отправлено: {count} — посмотреть", "{count} not sent — look"),
     "silent": ("Пока ничего не приходило.", "Nothing has come yet."),
     "none_lost": ("Потерь нет.", "Nothing lost."),
     # notices of outages
@@ -42,7 +42,7 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     "no_notices": ("Уведомлений нет", "No notices"),
     "no_notices_what": ("Здесь появится, если передача куда-либо перестанет удаваться, и когда она снова заработает.", "It is said here when something can no longer be passed on, and when it works again."),
     "ns_failing": ("Не удаётся", "Failing"), "ns_exhausted": ("Остановлено", "Stopped"), "ns_recovered": ("Восстановлено", "Recovered"),
-    "nt_uis": ("UIS", "UIS"), "nt_yclients": ("YCLIENTS", "YCLIENTS"), "nt_lead": ("Передача заявок", "Passing of leads"), "nt_deal": ("Передача сделок", "Passing of deals"), "nt_client": ("Передача клиентов и комментариев", "Passing of clients and comments"), "nt_call": ("Передача звонков", "Passing of calls"),
+    "nt_uis": ("UIS", "UIS"), "nt_frozen": ("Филиал № {number}", "Branch no. {number}"), "nt_yclients": ("YCLIENTS", "YCLIENTS"), "nt_lead": ("Передача заявок", "Passing of leads"), "nt_deal": ("Передача сделок", "Passing of deals"), "nt_client": ("Передача клиентов и комментариев", "Passing of clients and comments"), "nt_call": ("Передача звонков", "Passing of calls"),
     "notice_failing": ("{what}: передача не удаётся уже несколько попыток подряд. Ничего не потеряно, попытки продолжаются.", "{what}: several attempts in a row have failed. Nothing is lost, the attempts go on."),
     "notice_exhausted": ("{what}: передача остановлена и ждёт вас. Ничего не потеряно.", "{what}: stopped, waiting for you. Nothing is lost."),
     "notice_given_up": ("{what}: для части данных попытки закончились. Ничего не потеряно: отправьте их ещё раз, когда связь восстановится.", "{what}: the attempts for some of the data have ended. Nothing is lost: send it again when the connection works."),

@@ -16,7 +16,7 @@ from server.bookings import backfill
 from server.bookings import catching_up_store as catching_up
 from server.cabinet import words
 from server.cabinet.frame import locale_of, private, render
-from server.delivery import relay
+from server.delivery import notices, relay
 from server.delivery.outbox import JOBS_TOPIC
 from server.keys import AUTHORIZE, BUS, LOOKUP, POOL, VAULT
 from server.marketplace import store as marketplace
@@ -133,6 +133,7 @@ async def _enter(
         await flow.connect(conn, request.app[VAULT], account_id, "yclients", name, secret)
         await store.forget_login(conn, account_id, "yclients")
         await relay.release_all(conn, account_id, "yclients", now=utc_now())
+        await notices.recovered(conn, account_id, "yclients", now=utc_now())
     request.app[LOOKUP].forget()
     await request.app[BUS].publish(JOBS_TOPIC)
     raise web.HTTPFound("/integrations/yclients?done=yclients_connected")

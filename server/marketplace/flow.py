@@ -17,8 +17,9 @@ from uuid import UUID
 from server.accounts import flow as accounts
 from server.accounts import store as account_store
 from server.accounts.model import Branch
-from server.delivery import outbox, relay
+from server.delivery import notices, outbox, relay
 from server.delivery.inbox import Letter, Outcome, Rejected
+from server.delivery.relay import BRANCH_FROZEN
 from server.marketplace import store
 from server.marketplace.model import AppDesk, Away, Described, Link, Refusal, Standing, State, look_again
 from server.platform.ids import new_id
@@ -234,7 +235,14 @@ async def _have_branch(conn: Conn, account_id: UUID, company_id: int, described:
 
 
 async def _follow(conn: Conn, account_id: UUID, company_id: int, state: State, *, now: datetime) -> None:
-    """What is on its way to another system stops with a freeze, and goes on when it ends."""
+    """What is on its way to another system stops with a freeze, and goes on when it ends; the owner is told of both."""
+    topic = f"{notices.FROZEN}{company_id}"
+    if state == "frozen":
+        await notices.exhausted(conn, account_id, topic, BRANCH_FROZEN, "", now=now)
+    elif state == "active":
+        await notices.recovered(conn, account_id, topic, now=now)
+    else:
+        await notices.over(conn, account_id, topic, now=now)
     if state == "frozen":
         for kind in relay.JOBS:
             await hold_frozen(conn, account_id, kind, now=now)

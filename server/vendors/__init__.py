@@ -20,7 +20,7 @@ from server.bookings import store as booking_store
 from server.bookings.source import Take
 from server.calls.routes import Recording, RecordingAway
 from server.clients import store as client_store
-from server.delivery import outbox
+from server.delivery import notices, outbox
 from server.leads.directory import Directory, DirectoryAway
 from server.marketplace import flow as marketplace
 from server.marketplace.model import AppEvent, Asked
@@ -343,6 +343,7 @@ class Vendors:
                 await marketplace.doubt(conn, account_id, company_id, note, now=utc_now())
                 return
             await account_store.mark_connection(conn, account_id, "yclients", "refused", note)
+            await notices.exhausted(conn, account_id, "yclients", "connection_refused", note, now=utc_now())
         lookup.forget()
 
 

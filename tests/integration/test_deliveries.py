@@ -128,7 +128,13 @@ async def test_many_go_again_by_a_filter_each_once(owner: Owner, uis: RunningUis
     count = {"dry_run": True, "count": MANY}
     assert await _post(owner, "/replay", dry_run=True) == count
     assert await _post(owner, "/replay", kind="lead", code="unavailable", dry_run=True) == count
-    for nothing in ({"kind": "deal"}, {"code": "other"}, {"state": "held"}, {"until": "2020-01-01T00:00:00Z"}):
+    others: list[dict[str, Any]] = [
+        {"kind": "deal"},
+        {"code": "other"},
+        {"state": "held"},
+        {"until": "2020-01-01T00:00:00Z"},
+    ]
+    for nothing in others:
         assert (await _post(owner, "/replay", **nothing)) == {"dry_run": False, "count": 0}
     assert f"Будет отправлено снова: {MANY}" in await owner.page("/deliveries/again?state=failed&kind=lead")
     assert "ничего нет" in await owner.page("/deliveries/again?state=held")

@@ -131,7 +131,7 @@ async def test_what_does_not_reach_uis_is_said_on_every_page(owner: Owner, uis: 
     await owner.salon.webhook(webhook(903))
 
     async def said() -> bool:
-        return "не отправлено в UIS: 1" in await owner.page("/bookings")
+        return "не отправлено: 1" in await owner.page("/bookings")
 
     await eventually(said)
     assert "Срок ключа UIS" in await owner.page("/deliveries")

@@ -395,6 +395,9 @@ async def test_a_freeze_stops_reads_and_deliveries_and_its_end_lets_them_go_on(
     assert other is None
     assert "заморожено в YCLIENTS" in await owner.page("/deliveries")
     assert "ничего не потеряно" in await owner.page(PAGE)
+    (notice,) = (await owner.salon.get("/notices"))["data"]
+    assert (notice["sort"], notice["topic"]) == ("exhausted", f"frozen:{OURS}")
+    assert f"Филиал № {OURS}: передача остановлена и ждёт вас" in await owner.page("/bookings")
     market.install(stand.stand, OURS, "active", "marketplace")
     await owner.send(f"{PAGE}/app/{OURS}/look")
     await becomes(pool, OURS, "active")
@@ -403,6 +406,8 @@ async def test_a_freeze_stops_reads_and_deliveries_and_its_end_lets_them_go_on(
         return await pool.fetchval("select count(*) from delivery where state = 'delivered'") == 2
 
     await eventually(released)
+    assert [one["sort"] for one in (await owner.salon.get("/notices"))["data"]] == ["recovered", "exhausted"]
+    assert "ждёт вас" not in await owner.page("/bookings")
     record = stand.stand.make(OURS, "staff")
     await owner.salon.webhook(webhook(record["id"], company_id=OURS))
 

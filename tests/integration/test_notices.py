@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from email import message_from_bytes, policy
 from typing import Any
 
@@ -13,6 +14,8 @@ from aiohttp.test_utils import TestClient, TestServer
 
 from e2e.stand.uis.app import RunningUis
 from server.app import build
+from server.delivery import notices
+from server.platform.clock import utc_now
 from server.settings import Settings
 from tests.conftest import eventually, make_salon
 from tests.factories import webhook
@@ -160,3 +163,43 @@ async def test_what_waits_for_a_person_says_so_on_every_page_until_it_works(
 
 async def _count(owner: Owner, number: int) -> bool:
     return len(await _sorts(owner)) == number
+
+
+async def test_what_comes_and_goes_is_told_of_once_an_hour_and_then_if_it_lasts(
+    owner: Owner, pool: asyncpg.Pool, letters: Letters
+) -> None:
+    account_id = owner.salon.made.account.account_id
+    begun = utc_now()
+    async with pool.acquire() as conn:
+        for minute in range(50):
+            now = begun + timedelta(minutes=minute)
+            await notices.exhausted(conn, account_id, "uis", "connection_refused", "Ключ не подходит.", now=now)
+            await notices.exhausted(conn, account_id, "deal", "component_off", "", now=now)  # another topic, at once
+            if minute < 49:
+                await notices.recovered(conn, account_id, "uis", now=now + timedelta(seconds=30))
+        assert await _topics(pool) == [("deal", "exhausted"), ("uis", "exhausted"), ("uis", "recovered")]
+        assert "UIS: передача остановлена и ждёт вас" in await owner.page("/bookings")  # told of in no letter, and true
+        (lasting,) = await pool.fetch("select outage_id from outage where topic = 'uis' and ended_at is null")
+        due = await pool.fetchval("select run_at from job where key = $1", str(lasting["outage_id"]))
+        assert due == begun + notices.COOL_DOWN
+        await pool.execute("update job set run_at = now() where kind = $1", notices.TELL_JOB)
+
+    async def told() -> bool:
+        return len(await _topics(pool)) == 4
+
+    await eventually(told, within_s=30)
+    assert (await _topics(pool)).count(("uis", "exhausted")) == 2
+    await eventually(lambda: _mailed(letters, 4), within_s=30)
+    async with pool.acquire() as conn:
+        await notices.recovered(conn, account_id, "uis", now=begun + timedelta(hours=3))
+    assert (await _topics(pool)).count(("uis", "recovered")) == 2
+
+
+async def _topics(pool: asyncpg.Pool) -> list[tuple[str, str]]:
+    return [
+        (row["topic"], row["sort"]) for row in await pool.fetch("select topic, sort from notice order by topic, sort")
+    ]
+
+
+async def _mailed(letters: Letters, number: int) -> bool:
+    return len(letters.letters) == number
