@@ -97,6 +97,15 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("--dry-run", action="store_true", help="only show what is paused and what waits")
         command.set_defaults(run=_operate, operation=name)
 
+    spool = commands.add_parser(
+        "spool", help="webhook bodies that were set aside: no account has their token, or unreadable"
+    )
+    act = spool.add_mutually_exclusive_group()
+    act.add_argument("--retry", action="store_true", help="place them again, once their account is back")
+    act.add_argument("--drop", action="store_true", help="forget those older than --days")
+    spool.add_argument("--days", type=_positive, default=30)
+    spool.set_defaults(run=_spool)
+
     secrets = commands.add_parser("secrets", help="sealed credentials").add_subparsers(required=True)
     rotate = secrets.add_parser(
         "rotate", help="seal everything anew with the current master key, beside running servers"
@@ -283,6 +292,12 @@ def _operate(arguments: argparse.Namespace) -> int:
     from server import administration
 
     return _with_database(lambda settings, dsn: administration.operate(settings, dsn, arguments))
+
+
+def _spool(arguments: argparse.Namespace) -> int:
+    from server import administration
+
+    return administration.look_at_spool(_settings(), arguments)
 
 
 def _rotate(_: argparse.Namespace) -> int:

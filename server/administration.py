@@ -7,7 +7,7 @@ import asyncio
 import json
 import sys
 import time
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -180,6 +180,28 @@ async def _show(conn: Conn, settings: Settings, arguments: argparse.Namespace) -
         _say(f"{item['account_id']}  {item['name']}  {item['site']['domain']}  branches: {companies}")
     if not shown:
         _say("no accounts yet; make one: yclick account create --name NAME --site DOMAIN --branch COMPANY_ID")
+    return 0
+
+
+# --- what the spool set aside
+
+
+def look_at_spool(settings: Settings, arguments: argparse.Namespace) -> int:
+    """Without an act only says what there is; a body is never printed: it is a client's."""
+    spool = Spool(settings.data_dir / "spool")
+    if arguments.retry:
+        _say(f"{spool.try_again()} wait again; a server that runs places them within seconds, or sets them aside anew")
+        return 0
+    if arguments.drop:
+        _say(f"{spool.drop_aside(utc_now() - timedelta(days=arguments.days))} forgotten")
+        return 0
+    found = spool.aside()
+    for path in found:
+        facts = path.stat()
+        at = datetime.fromtimestamp(facts.st_mtime, UTC)
+        _say(f"{at:%Y-%m-%d %H:%M}  {path.suffix.removeprefix('.'):10}  {facts.st_size} bytes  {path}")
+    if not found:
+        _say("nothing was set aside")
     return 0
 
 

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 import asyncpg
 
 from server.app import database, places
+from server.delivery.spool import Spool
 from server.platform.budget import Priority
 from server.platform.bus import open_bus
 from server.platform.egress import Egress, VendorError
@@ -27,7 +28,8 @@ async def run(settings: Settings) -> int:
     write("\n")
     failed = False
     checks: tuple[tuple[str, Check], ...] = (
-        ("database", _database), ("redis", _redis), ("scripts", _scripts), ("master key", _vault), ("YCLIENTS", _yclients),
+        ("database", _database), ("redis", _redis), ("scripts", _scripts), ("master key", _vault), ("spool", _spool),
+        ("YCLIENTS", _yclients),
     )  # fmt: skip
     for name, check in checks:
         try:
@@ -71,6 +73,12 @@ async def _scripts(settings: Settings) -> str:
 async def _vault(settings: Settings) -> str:
     load_vault(settings.master_key.get_secret_value(), settings.data_dir, settings.master_key_old.get_secret_value())
     return "from the settings" if settings.master_key.get_secret_value() else "in the data directory: back it up"
+
+
+async def _spool(settings: Settings) -> str:
+    spool = Spool(settings.data_dir / "spool")
+    aside = len(spool.aside())
+    return f"{spool.waiting()} waiting" + (f"; {aside} set aside: look with `yclick spool`" if aside else "")
 
 
 async def _yclients(settings: Settings) -> str:

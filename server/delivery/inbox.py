@@ -227,6 +227,7 @@ async def drain_spool(pool: Pool, spool: Spool, find_account: FindAccount) -> in
         if group and not stored:
             break
     metrics.SPOOLED.set(await asyncio.to_thread(spool.waiting))
+    metrics.SET_ASIDE.set(len(await asyncio.to_thread(spool.aside)))
     return moved
 
 

@@ -20,6 +20,9 @@ from uuid import UUID
 from server.platform.ids import new_id
 
 _COUNT_LIFE_S = 1.0
+#: Ends of the names of what is kept out of the way: no account has its token any more; it cannot be read.
+UNPLACED, UNREADABLE = ".unplaced", ".unreadable"
+ASIDE = (UNPLACED, UNREADABLE)
 
 
 class SpoolFull(RuntimeError):
@@ -121,7 +124,7 @@ class Spool:
         except FileNotFoundError:
             return None
         except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
-            self._put_aside(path, ".unreadable")
+            self._put_aside(path, UNREADABLE)
             return None
 
     def drop(self, path: Path) -> None:
@@ -136,7 +139,31 @@ class Spool:
 
     def set_aside(self, path: Path) -> None:
         """Keeps a record nobody can place (no account has its token any more) out of the way."""
-        self._put_aside(path, ".unplaced")
+        self._put_aside(path, UNPLACED)
+
+    def aside(self) -> list[Path]:
+        """What was set aside: `*.unplaced`, `*.unreadable`; oldest first. Nothing but a person's command removes it."""
+        return sorted(path for suffix in ASIDE for path in self._folder.glob(f"*{suffix}"))
+
+    def try_again(self) -> int:
+        """What nobody could place waits again, to be placed if its account is back; answers how many."""
+        number = 0
+        for path in self._folder.glob(f"*{UNPLACED}"):
+            with contextlib.suppress(FileNotFoundError):
+                path.rename(path.with_suffix(".json"))
+                number += 1
+        self._sync_folder()
+        return number
+
+    def drop_aside(self, before: datetime) -> int:
+        """Forgets what was received before a moment and set aside; answers how many."""
+        number = 0
+        for path in self.aside():
+            with contextlib.suppress(FileNotFoundError):
+                if path.stat().st_mtime < before.timestamp():  # a change of name leaves the time of writing
+                    path.unlink()
+                    number += 1
+        return number
 
     def _put_aside(self, path: Path, suffix: str) -> None:
         """Under another name it takes no room of new records."""

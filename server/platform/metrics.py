@@ -20,6 +20,7 @@ FLUSH_ROWS = Histogram(
 )
 WEBHOOKS = Counter("yclick_webhooks_total", "Webhooks by outcome", ("vendor", "outcome"), registry=REGISTRY)
 SPOOLED = Gauge("yclick_spool_waiting", "Webhook bodies waiting in the local spool", registry=REGISTRY)
+SET_ASIDE = Gauge("yclick_spool_set_aside", "Spooled bodies that wait for a person to look at them", registry=REGISTRY)
 JOBS = Counter("yclick_jobs_total", "Jobs run", ("kind", "outcome"), registry=REGISTRY)
 MATCHES = Counter("yclick_matches_total", "Decisions about bookings", ("level",), registry=REGISTRY)
 RECONCILED = Counter("yclick_reconciled_total", "Bookings no webhook had told of, found by asking", registry=REGISTRY)

@@ -171,6 +171,17 @@ async def test_a_login_of_yclients_that_is_no_longer_accepted(office: Office) ->
         YCLIENTS, "больше не принимает этот вход: введите логин", "no longer accepts this login: enter login"
     )
 
+    async def told() -> Any:
+        return (await office.owner.salon.get("/notices"))["data"]
+
+    (notice,) = await eventually(told, within_s=30)
+    assert (notice["sort"], notice["topic"]) == ("exhausted", "yclients")
+    await office.says("/bookings", "YCLIENTS: передача остановлена и ждёт вас", "YCLIENTS: stopped, waiting for you")
+    office.stand.stand.switches.rest_fault = ""
+    await office.owner.send(YCLIENTS, login="olga@salon.example", password="right one")
+    assert [one["sort"] for one in await told()] == ["recovered", "exhausted"]
+    assert "waiting for you" not in await office.owner.page("/bookings")
+
 
 async def _is_kept(office: Office, record_id: int) -> None:
     assert await office.owner.salon.webhook(webhook(record_id)) == 200

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
@@ -177,6 +178,22 @@ def test_an_item_that_nobody_owns_is_kept_out_of_the_way(tmp_path: Path) -> None
     assert list(spool.items()) == []
     (aside,) = tmp_path.glob("*.unplaced")
     assert aside.read_bytes() == content
+
+
+def test_what_was_set_aside_stays_until_a_person_decides(tmp_path: Path) -> None:
+    spool = Spool(tmp_path)
+    for number in (1, 2):
+        spool.put(_item(number))
+    (first, _), (second, _) = spool.items()
+    spool.set_aside(first)
+    second.write_bytes(b"{torn")
+    assert spool.read(second) is None
+    assert [path.suffix for path in spool.aside()] == [".unplaced", ".unreadable"]
+    os.utime(spool.aside()[1], (0, 0))
+    assert spool.drop_aside(NOON - timedelta(days=30)) == 1  # the torn one alone is that old
+    assert [path.suffix for path in spool.aside()] == [".unplaced"]
+    assert spool.try_again() == 1
+    assert (spool.aside(), _waiting(tmp_path)) == ([], [_item(1)])
 
 
 def test_what_was_set_aside_takes_no_room_of_new_items(tmp_path: Path) -> None:
