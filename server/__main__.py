@@ -72,14 +72,14 @@ def _parser() -> argparse.ArgumentParser:
 
     for name, text in (
         ("replay", "work on quarantined webhooks again"),
-        ("backfill", "read bookings or calls of past days by API"),
+        ("backfill", "read bookings, calls, or chats and site forms, of past days by API"),
         ("reconcile", "read bookings changed since the last look, find what webhooks missed"),
     ):
         command = commands.add_parser(name, help=text)
         command.add_argument("--account", required=True, help="account id or name")
         command.add_argument("--dry-run", action="store_true", help="only count")
         if name == "backfill":
-            command.add_argument("--what", choices=("bookings", "calls"), default="bookings")
+            command.add_argument("--what", choices=("bookings", "calls", "texts"), default="bookings")
             command.add_argument("--days", type=_positive, default=90)
         if name == "reconcile":
             command.add_argument("--hours", type=_positive, default=24)

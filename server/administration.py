@@ -19,6 +19,9 @@ from server.bookings import backfill
 from server.bookings import catching_up_store as catching_up
 from server.bookings.source import SourceAway, SourceRefused
 from server.calls import reading as calls
+from server.chats import flow as texts
+from server.chats import store as text_store
+from server.chats.source import SourceAway as TextsAway
 from server.delivery import inbox, notices, relay, replays
 from server.delivery.spool import Spool
 from server.platform.bus import MemoryBus
@@ -232,13 +235,13 @@ async def operate(settings: Settings, dsn: str, arguments: argparse.Namespace) -
             if arguments.operation == "reconcile":
                 back = timedelta(hours=arguments.hours)
                 return await _look(worker, account_id, back, dry_run=arguments.dry_run)
-            if arguments.what == "calls":
-                return await _past_calls(
-                    pool, worker, account_id, timedelta(days=arguments.days), dry_run=arguments.dry_run
-                )
-            return await _backfill(pool, worker, account_id, timedelta(days=arguments.days), dry_run=arguments.dry_run)
+            past = {"bookings": _backfill, "calls": _past_calls, "texts": _past_texts}[arguments.what]
+            return await past(pool, worker, account_id, timedelta(days=arguments.days), dry_run=arguments.dry_run)
         except (SourceAway, SourceRefused, Unauthorized) as error:
             _complain(f"YCLIENTS: {error}")
+            return 1
+        except TextsAway as error:
+            _complain(f"UIS: {error}")
             return 1
         finally:
             await worker.stop()
@@ -402,6 +405,35 @@ async def _past_calls(pool: Pool, worker: Worker, account_id: UUID, back: timede
             return 1
         if not worked:
             await asyncio.sleep(0.5)  # a running server has this part of it
+
+
+async def _past_texts(pool: Pool, worker: Worker, account_id: UUID, back: timedelta, *, dry_run: bool) -> int:
+    """Finds chats and site forms of past days, here and now; a server reads what was said and makes the clients."""
+    now = utc_now()
+    if dry_run:
+        _say(f"{await worker.count_texts(account_id, since=now - back)} chats and site forms to look at")
+        return 0
+    async with pool.acquire() as conn:
+        if why := await texts.why_no_past(conn, account_id):
+            _complain(why)
+            return 1
+        if not await text_store.ask(conn, account_id, now - back, now, now=now):
+            _say("past chats and site forms of this account are being read; it goes on where it was")
+    while True:
+        looked = await worker.look_at_texts(account_id)
+        async with pool.acquire() as conn:
+            watch = await text_store.watch_of(conn, account_id)
+        assert watch is not None
+        whole = watch["asked_till"] - watch["asked_from"]
+        _progress((watch["asked_done"] - watch["asked_from"]) // timedelta(days=1), whole // timedelta(days=1))
+        if watch["asked_done"] >= watch["asked_till"]:
+            _say(f"done: {watch['asked_found']} chats and site forms that were not known")
+            return 0
+        if watch["last_error"]:
+            _complain(f"UIS: {watch['last_error']}; a server goes on with it")
+            return 1
+        if not looked:
+            await asyncio.sleep(0.5)
 
 
 def _progress(done: int, whole: int) -> None:

@@ -31,6 +31,7 @@ from server.calls.routes import Recording
 from server.chats import flow as texts
 from server.chats import reading as text_reading
 from server.chats import store as text_store
+from server.chats.source import TextSource
 from server.clients import sending as client_sending
 from server.deals import flow as deals
 from server.delivery import inbox, notices, outbox, relay, replays, retention
@@ -72,6 +73,7 @@ NOT_CONNECTED = "the account is not connected; run `yclick account connect yclie
 _LOOK_EVERY_S = 0.5
 #: How many jobs of a family run at once. Decisions ask the database alone; the others wait for a vendor most of the time.
 _PLACES = {"popups": 16, "decisions": 8, "reads": 4, "deliveries": 6, "marketplace": 2, "letters": 1}
+_TEXT_LOOKS = 3
 _ALIVE_LOCK = 0x79636C6976650  # "yclive": held by every living worker
 
 
@@ -147,7 +149,11 @@ class Worker:
             "reaper": self._loop("reaper", self._reap, every_s=1.0),
             "retention": self._loop("retention", self._retain, every_s=1.0),
             "reconcile": self._loop("reconcile", self._reconcile, every_s=1.0),
-            "texts": self._loop(TEXTS_TOPIC, self._look_at_texts, every_s=1.0),
+            # Several: a look waits for its account's pace, and nobody else's chats begin later for that.
+            **{
+                f"texts {number}": self._loop(TEXTS_TOPIC, self.look_at_texts, every_s=1.0)
+                for number in range(_TEXT_LOOKS)
+            },
             "backfill": self._loop(BACKFILL_TOPIC, self._backfill, every_s=2.0),
         }
         self._tasks = [asyncio.create_task(loop, name=f"worker-{name}") for name, loop in loops.items()]
@@ -187,6 +193,7 @@ class Worker:
                 if not self._may_claim.is_set():
                     freed += await outbox.reap(self._parts.pool, now=utc_now() + timedelta(days=1))
                     freed += await catching_up.release_claimed(self._parts.pool)
+                    freed += await text_store.release_claimed(self._parts.pool)
                 if freed:
                     _log.info("worker.took_over", number=freed)
                 await conn.execute("select pg_advisory_lock_shared($1)", _ALIVE_LOCK)
@@ -346,18 +353,28 @@ class Worker:
         job = await catching_up.claim_backfill(self._parts.pool, now=now, lease_until=now + backfill.LEASE)
         return 0 if job is None else await self.backfill_step(job)
 
-    async def _look_at_texts(self) -> int:
+    async def look_at_texts(self, account_id: UUID | None = None) -> int:
         """One account's chats and forms whose turn it is; answers whether there was one."""
         now, period_s = utc_now(), self._parts.settings.reconcile_period_s
         due = await text_store.watch(
-            self._parts.pool, now=now, lease_until=now + text_reading.LEASE, period_s=min(period_s, 60.0)
-        )
+            self._parts.pool, now=now, lease_until=now + text_reading.LEASE, period_s=min(period_s, 60.0),
+            account_id=account_id,
+        )  # fmt: skip
         if due is None:
             return 0
-        source = await self._vendors.text_source(self._parts.pool, due["account_id"], Priority.RECONCILE)
+        source = await self._text_source(due["account_id"], Priority.RECONCILE)
         await text_reading.look(self._parts.pool, source, due, now=now, period_s=period_s)
         await self._parts.bus.publish(JOBS_TOPIC)
         return 1
+
+    async def _text_source(self, account_id: UUID, priority: Priority) -> TextSource | None:
+        known = await self._parts.lookup.known(account_id)
+        return await self._vendors.text_source(self._parts.pool, account_id, priority, known)
+
+    async def count_texts(self, account_id: UUID, *, since: datetime) -> int:
+        """How many chats and site forms began since then. Raises `SourceAway` of texts."""
+        source = await self._vendors.text_source(self._parts.pool, account_id, Priority.OPERATOR)
+        return await text_reading.count(source, since, now=utc_now())
 
     async def backfill_step(self, job: catching_up.Backfill) -> int:
         known = await self._parts.lookup.known(job.account_id)
@@ -482,7 +499,7 @@ class Worker:
 
     async def _read_texts(self, job: outbox.Job) -> None:
         """Asks UIS about the chats and forms that are due, a group at a time."""
-        source = await self._vendors.text_source(self._parts.pool, job.account_id, Priority.WEBHOOK)
+        source = await self._text_source(job.account_id, Priority.WEBHOOK)
         due = await text_reading.read_due(self._parts.pool, source, job.account_id, now=utc_now())
         await self._parts.bus.publish(JOBS_TOPIC)
         if due is not None:

@@ -11,7 +11,7 @@ from pydantic import BaseModel
 
 from server.api import deliveries
 from server.api.deliveries import KindsAsked, ReplayAsked
-from server.api.integrations import NewNetwork
+from server.api.integrations import NewNetwork, PastTime
 from server.calls import views as calls
 from server.calls.settings import TelephonyIntegration
 from server.chats import views as chats
@@ -169,8 +169,16 @@ def _schemas() -> dict[str, Any]:
             "waiting": {"type": "integer", "description": "how many wait to be sent"},
         }),
         "Deal": _deal(contact),
-        **_models(LeadsIntegration, DealsIntegration, TelephonyIntegration, TextsIntegration, NewNetwork, ReplayAsked, KindsAsked),
+        **_models(
+            LeadsIntegration, DealsIntegration, TelephonyIntegration, TextsIntegration, NewNetwork, PastTime, ReplayAsked,
+            KindsAsked,
+        ),
         **_communications(contact),
+        "PastReading": _object({
+            "since": _NULL_TIME, "until": _NULL_TIME, "done": {**_NULL_TIME, "description": "read so far"},
+            "found": {"type": "integer", "description": "that were not known"}, "running": {"type": "boolean"},
+            "last_error": _NULL_TEXT,
+        }),
         "Network": _object({
             "id": _TEXT, "name": _TEXT, "wanted": {"type": "boolean", "description": "telephony is to be on in YCLIENTS"},
             "state": {"enum": ["new", "on", "off", "refused"]}, "note": _TEXT,
@@ -464,6 +472,14 @@ def openapi() -> dict[str, Any]:
         f"{api}/integrations/texts": _integration(
             "Settings of «Подключение текстовых коммуникаций»", "TextsIntegration"
         ),
+        f"{api}/integrations/texts/past": {
+            **_get("Past chats and site forms: how far they are read", _ref("PastReading")),
+            "post": {
+                "summary": "Read chats and site forms of past days, by the settings as they stand",
+                "requestBody": {"required": True, "content": {"application/json": {"schema": _ref("PastTime")}}},
+                "responses": {"202": _json("it has begun", _ref("PastReading")), **_problems(401, 409, 413, 422)},
+            },
+        },
         f"{api}/deals": _get(
             "Journal «Сделки»: each booking's deal, and what became of it on its way to UIS", _list("Deal"),
             parameters=[

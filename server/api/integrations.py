@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -14,6 +15,7 @@ from server.api.authorized import authorized
 from server.calls import networks
 from server.calls.settings import TelephonyIntegration
 from server.chats import flow as chats
+from server.chats import store as chat_store
 from server.chats.settings import TextsIntegration
 from server.deals.settings import DealsIntegration
 from server.delivery import relay
@@ -85,6 +87,50 @@ async def _read(request: web.Request, model: type[Model]) -> Model:
     except ValidationError as error:
         errors = [{"field": ".".join(map(str, item["loc"])), "message": item["msg"]} for item in error.errors()]
         raise Problem(422, "bad_settings", "Some settings cannot be used.", errors=errors) from None
+
+
+# --- past time of texts
+
+
+class PastTime(BaseModel):
+    """How far back is to be read."""
+
+    model_config = ConfigDict(extra="forbid")
+    days: int = Field(ge=1, le=366)
+
+
+@routes.get("/api/v1/integrations/texts/past")
+@authorized
+async def show_past_texts(request: web.Request, known: Known) -> web.Response:
+    async with request.app[POOL].acquire() as conn:
+        return web.json_response(await _past_json(conn, known))
+
+
+@routes.post("/api/v1/integrations/texts/past")
+@authorized
+async def ask_past_texts(request: web.Request, known: Known) -> web.Response:
+    """Chats and forms of past days are read as if they were told now."""
+    told, account_id, now = await _read(request, PastTime), known.account.account_id, utc_now()
+    async with request.app[POOL].acquire() as conn:
+        if why := await chats.why_no_past(conn, account_id):
+            raise Problem(409, "not_possible", f"Nothing can be read: {why}.")
+        if not await chat_store.ask(conn, account_id, now - timedelta(days=told.days), now, now=now):
+            raise Problem(409, "already_running", "A past time is being read; ask again when that has ended.")
+        document = await _past_json(conn, known)
+    await request.app[BUS].publish("texts")
+    return web.json_response(document, status=202)
+
+
+async def _past_json(conn: Conn, known: Known) -> dict[str, Any]:
+    row = await chat_store.watch_of(conn, known.account.account_id)
+    if row is None or row["asked_done"] is None:
+        return {"since": None, "until": None, "done": None, "found": 0, "running": False, "last_error": None}
+    at = {
+        name: row[f"asked_{column}"].astimezone(known.zone).isoformat()
+        for name, column in (("since", "from"), ("until", "till"), ("done", "done"))
+    }
+    running = row["asked_done"] < row["asked_till"]
+    return {**at, "found": row["asked_found"], "running": running, "last_error": row["last_error"] or None}
 
 
 # --- networks of telephony

@@ -106,6 +106,7 @@ async def ask_for_past(request: web.Request, _: LoginSession, known: Known) -> w
     days = next((one for one in PAST_DAYS if str(one) == told), PAST_DAYS[0])
     async with request.app[POOL].acquire() as conn:
         await chat_store.ask(conn, known.account.account_id, now - timedelta(days=days), now, now=now)
+    await request.app[BUS].publish("texts")
     raise web.HTTPFound("/integrations/texts?done=tx_asked#past")
 
 

@@ -92,7 +92,11 @@ async def settle(conn: Conn, account_id: UUID, text_id: UUID, *, now: datetime) 
             seconds=READ_PAUSES_S[min(row["reads"], len(READ_PAUSES_S) - 1)]
         )
         await outbox.enqueue(conn, account_id, READ_JOB, _ONE_KEY, run_at=read_at)
-    await store.keep(conn, account_id, text_id, text, decision, branch_client_id=client, next_read_at=read_at, now=now)
+    # While it goes on a look is no failed one: the end of a chat has all its looks before it.
+    reads = 0 if text.kind == "chat" and text.status == "going_on" and text.read else row["reads"]
+    await store.keep(
+        conn, account_id, text_id, text, decision, branch_client_id=client, reads=reads, next_read_at=read_at, now=now
+    )
 
 
 async def save(conn: Conn, account_id: UUID, wanted: TextsIntegration, *, now: datetime) -> None:
@@ -100,6 +104,22 @@ async def save(conn: Conn, account_id: UUID, wanted: TextsIntegration, *, now: d
     await accounts.save_integration(conn, account_id, "texts", wanted.model_dump(mode="json"), now=now)
     await relay.release(conn, account_id, "client", now=now)
     await outbox.enqueue(conn, account_id, SETTLE_JOB, _ONE_KEY, run_at=now)
+
+
+async def ask_about_long_ones(
+    pool: Pool, account_id: UUID, *, before: datetime, after: datetime, now: datetime
+) -> None:
+    """Chats that went on when they were last heard of, and began too early to be compared: they may have ended."""
+    async with pool.acquire() as conn, conn.transaction():
+        if await store.ask_about_open(conn, account_id, before=before, after=after, now=now):
+            await outbox.enqueue(conn, account_id, READ_JOB, _ONE_KEY, run_at=now)
+
+
+async def why_no_past(conn: Conn, account_id: UUID) -> str:
+    """Why no past time can be asked for; empty where it can."""
+    if await accounts.integration_enabled_at(conn, account_id, "texts") is None:
+        return "the integration of texts is off"
+    return "" if await accounts.connection_row(conn, account_id, "uis") else "UIS is not connected"
 
 
 async def settle_waiting(pool: Pool, account_id: UUID, *, now: datetime) -> None:

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from server.chats.settings import TextsIntegration
+from server.clients.model import TEXT_MOST, tidy
 
 Kind = Literal["chat", "form"]
 Event = Literal["start", "end", "lost", "tag", "untag", "sent", "report", "talk"]
@@ -92,7 +93,7 @@ def text_of(tellings: Iterable[Telling]) -> Text:
     tags: dict[Tag, None] = {}
     for one in told:
         known |= {
-            name: value
+            name: tidy(value, TEXT_MOST) if isinstance(value, str) else value
             for name, value in one.facts.items()
             if name in _SCALARS and (value not in (None, "") or (name == "transcript" and value == ""))
         }

@@ -14,9 +14,12 @@ from server.chats.source import Sought, SourceAway, TextSource
 from server.platform.postgres import Pool, Row
 
 _GROUP = 50
-LEASE = timedelta(minutes=2)
-#: A chat may go on for long: those that began in this time are looked at for their end.
-_LONGEST = timedelta(days=1)
+#: Longer than any look: a page of a report and the people in it wait for the account's pace.
+LEASE = timedelta(minutes=15)
+#: A chat may go on for long, in a messenger for weeks. All of this time is asked about where few can be meant;
+#: where everything is compared, only the last day.
+_LONGEST = timedelta(days=60)
+_LATELY = timedelta(days=1)
 _CLOCKS = timedelta(minutes=10)
 _QUICK_MOST_S = 120.0
 _QUICK_S = 20.0
@@ -99,18 +102,29 @@ async def look(pool: Pool, source: TextSource | None, watch: Row, *, now: dateti
             going_on = len(told)
             await _take(pool, account_id, told, now=now)
         if compares and (settings.chats.enabled or settings.forms.enabled):
-            since = compared_at - _LONGEST if compared_at else watch["enabled_at"] - _CLOCKS
-            told = await source.begun(max(since, now - _FIRST_LOOK_BACK), now + _CLOCKS)
-            missed = await _take(pool, account_id, told, now=now)
+            since = max(compared_at - _LATELY if compared_at else watch["enabled_at"] - _CLOCKS, now - _FIRST_LOOK_BACK)
+            missed = await _take(pool, account_id, await source.begun(since, now + _CLOCKS), now=now)
+            await flow.ask_about_long_ones(pool, account_id, before=since, after=now - _LONGEST, now=now)
         asking = await _backfill(pool, source, watch, now=now)
     except SourceAway as away:
         pause = timedelta(seconds=max(away.after_s, 300.0 if away.refused else 0.0))
         return await _note(pool, watch, now + pause, error=str(away))
     quiet_s = quick_s if going_on else min(_QUICK_MOST_S, max(watch["period_s"] * 2, quick_s))
-    next_s = max(quiet_s, source.may_look_every_s()) if starts else period_s
+    next_s = max(quiet_s if starts else period_s, source.may_look_every_s())
     at = now if asking else now + timedelta(seconds=next_s)
     await _note(pool, watch, at, period_s=quiet_s, compared_at=now if compares else None, missed=missed)
     return missed
+
+
+async def count(source: TextSource | None, since: datetime, *, now: datetime) -> int:
+    """How many chats and forms of a past time there are to look at."""
+    if source is None:
+        raise SourceAway("UIS is not connected")
+    number = 0
+    while since < now:
+        number += len(await source.begun(since, min(now, since + _STEP)))
+        since += _STEP
+    return number
 
 
 async def _take(pool: Pool, account_id: UUID, told: Sequence[Telling], *, now: datetime, asked: bool = False) -> int:

@@ -58,15 +58,16 @@ async def keep(
     decision: Decision,
     *,
     branch_client_id: UUID | None,
+    reads: int,
     next_read_at: datetime | None,
     now: datetime,
 ) -> None:
     await conn.execute(
         "update text_communication set communication_id = $3, status = $4, started_at = $5, ended_at = $6, facts = $7,"
         " has_phone = $8, company_id = $9, state = $10, reason = $11, branch_client_id = $12, next_read_at = $13,"
-        " updated_at = $14 where account_id = $1 and text_id = $2",
+        " updated_at = $14, reads = $15 where account_id = $1 and text_id = $2",
         account_id, text_id, text.communication_id, text.status, text.started_at, text.ended_at, kept(text),
-        bool(text.phone), decision.company_id, decision.state, decision.reason, branch_client_id, next_read_at, now,
+        bool(text.phone), decision.company_id, decision.state, decision.reason, branch_client_id, next_read_at, now, reads,
     )  # fmt: skip
 
 
@@ -96,6 +97,16 @@ async def to_read(conn: Conn, account_id: UUID, *, now: datetime, limit: int) ->
         " where account_id = $1 and next_read_at <= $2 order by next_read_at, text_id limit $3",
         account_id, now, limit,
     )  # fmt: skip
+
+
+async def ask_about_open(conn: Conn, account_id: UUID, *, before: datetime, after: datetime, now: datetime) -> int:
+    """Chats of that time whose end nobody told of are due to be read; answers how many."""
+    done = await conn.execute(
+        "update text_communication set next_read_at = $4 where account_id = $1 and kind = 'chat' and status = 'going_on'"
+        " and state = 'waiting' and next_read_at is null and started_at < $2 and started_at >= $3",
+        account_id, before, after, now,
+    )  # fmt: skip
+    return int(done.split()[-1])
 
 
 async def count_read(conn: Conn, account_id: UUID, text_id: UUID, *, times: int) -> None:
@@ -164,7 +175,9 @@ async def seek_again(conn: Conn, account_id: UUID, communication_id: int, at: da
 # --- how far the reports are read
 
 
-async def watch(pool: Pool, *, now: datetime, lease_until: datetime, period_s: float) -> Row | None:
+async def watch(
+    pool: Pool, *, now: datetime, lease_until: datetime, period_s: float, account_id: UUID | None = None
+) -> Row | None:
     """The account whose turn it is, leased; None: nobody's. Only where texts are switched on and UIS is connected."""
     async with pool.acquire() as conn, conn.transaction():
         await conn.execute(
@@ -178,9 +191,9 @@ async def watch(pool: Pool, *, now: datetime, lease_until: datetime, period_s: f
             "update text_watch w set lease_until = $2 from (select t.account_id, i.enabled_at from text_watch t"
             "  join integration i on i.account_id = t.account_id and i.name = 'texts' and i.enabled_at is not null"
             "  where t.next_look_at <= $1 and (t.lease_until is null or t.lease_until <= $1)"
-            "  order by t.next_look_at limit 1 for update of t skip locked) due"
+            "  and ($3::uuid is null or t.account_id = $3) order by t.next_look_at limit 1 for update of t skip locked) due"
             " where w.account_id = due.account_id returning w.*, due.enabled_at",
-            now, lease_until,
+            now, lease_until, account_id,
         )  # fmt: skip
 
 
@@ -203,13 +216,22 @@ async def keep_watch(
     )  # fmt: skip
 
 
-async def ask(conn: Conn, account_id: UUID, since: datetime, till: datetime, *, now: datetime) -> None:
-    await conn.execute(
+async def release_claimed(pool: Pool) -> int:
+    """What a dead worker looked at is looked at again at once; only where no other lives."""
+    done = await pool.execute("update text_watch set lease_until = null where lease_until is not null")
+    return int(done.split()[-1])
+
+
+async def ask(conn: Conn, account_id: UUID, since: datetime, till: datetime, *, now: datetime) -> bool:
+    """A past time is to be read; False while one that was asked for before is still being read."""
+    done = await conn.execute(
         "insert into text_watch as w (account_id, next_look_at, period_s, asked_from, asked_till, asked_done, asked_at)"
         " values ($1, $4, 60, $2, $3, $2, $4) on conflict (account_id) do update set next_look_at = least(w.next_look_at, $4),"
-        " asked_from = $2, asked_till = $3, asked_done = $2, asked_found = 0, asked_at = $4",
+        " asked_from = $2, asked_till = $3, asked_done = $2, asked_found = 0, asked_at = $4"
+        " where w.asked_done is null or w.asked_done >= w.asked_till",
         account_id, since, till, now,
     )  # fmt: skip
+    return not done.endswith(" 0")
 
 
 async def keep_asked(conn: Conn, account_id: UUID, asked_at: datetime, done: datetime, found: int) -> None:

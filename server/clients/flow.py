@@ -14,7 +14,7 @@ import phonenumbers
 
 from server.accounts import store as accounts
 from server.clients import store
-from server.clients.model import NAME_MOST, TEXT_MOST, NoClient, Wanted, person_name, tidy
+from server.clients.model import NAME_MOST, TEXT_MOST, NoClient, Wanted, email_address, person_name, tidy
 from server.delivery import relay
 from server.platform.phones import phone_e164
 from server.platform.postgres import Conn
@@ -38,11 +38,12 @@ async def want(conn: Conn, account_id: UUID, wanted: Wanted, *, now: datetime) -
     if not phone.startswith("+"):
         return phone  # type: ignore[return-value]
     wish = replace(
-        wanted, name=person_name(wanted.name), email=tidy(wanted.email, 200), comment=tidy(wanted.comment, TEXT_MOST),
+        wanted, name=person_name(wanted.name), email=email_address(wanted.email), comment=tidy(wanted.comment, TEXT_MOST),
         card_name=tidy(wanted.card_name, NAME_MOST), label=tidy(wanted.label, 100),
     )  # fmt: skip
+    passed_by = wish.make and await store.is_not_to_be_made(conn, account_id, wish.company_id, phone)
     branch_client_id = await store.ensure_client(conn, account_id, phone, wish, now=now)
-    new = await store.add_comment(conn, account_id, branch_client_id, wish, now=now)
+    new = await store.add_comment(conn, account_id, branch_client_id, wish, now=now) or passed_by
     if wish.make:
         new |= await store.revive(conn, account_id, branch_client_id)
     if not new:

@@ -69,6 +69,12 @@ def person_name(raw: str) -> str:
     return name
 
 
+def email_address(raw: str) -> str:
+    """An address as one can be written to; empty for what is none: the booking system may refuse the whole card for it."""
+    email = tidy(raw, 200)
+    return email if re.fullmatch(r"[^\s@<>,;\"]+@[^\s@<>,;\"]+\.[^\s@<>,;\".]{2,}", email) else ""
+
+
 def same_person(one: str, other: str) -> bool:
     """Whether two names may be one person's: equal words in any order, or one says less than the other.
 

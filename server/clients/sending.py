@@ -145,9 +145,8 @@ class _Way:
         row = self._row
         card = _best(await self._desk.find(row["company_id"], row["phone"]), row["name"])
         if card is None and not row["make"]:
-            await self._keep(None, "absent", "")
-            async with self._pool.acquire() as conn:
-                await store.leave_unsaid(conn, self._account_id, row["branch_client_id"])
+            async with self._pool.acquire() as conn, conn.transaction():
+                await store.leave_absent(conn, self._account_id, row["branch_client_id"], now=self._now)
             return None, ""
         if card is None:
             name = row["name"] or row["card_name"] or row["phone"]
@@ -188,7 +187,8 @@ class _Way:
                     there.remove(found)
                     await self._settle(comment, "written", found.comment_id)
                     continue
-            await self._mark(comment, tried=True)
+            now = await self._mark(comment, tried=True) or comment
+            text = remark(now["text"], now["name"], card_name, now["source"]) or text
             try:
                 comment_id = await self._desk.say(row["company_id"], client_id, text)
             except Gone:
@@ -212,10 +212,10 @@ class _Way:
                 conn, self._account_id, comment["comment_id"], state, vendor_comment_id, now=self._now
             )
 
-    async def _mark(self, comment: Row, *, tried: bool) -> None:
+    async def _mark(self, comment: Row, *, tried: bool) -> Row | None:
         """Before a try it is noted that the comment may stand there; after a refusal that it does not."""
         async with self._pool.acquire() as conn:
-            await store.mark_tried(conn, self._account_id, comment["comment_id"], tried=tried)
+            return await store.mark_tried(conn, self._account_id, comment["comment_id"], tried=tried)
 
 
 def _best(cards: Sequence[Card], name: str) -> Card | None:

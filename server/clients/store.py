@@ -35,6 +35,15 @@ async def ensure_client(conn: Conn, account_id: UUID, phone: str, wanted: Wanted
     return found
 
 
+async def is_not_to_be_made(conn: Conn, account_id: UUID, company_id: int, phone: str) -> bool:
+    """Whether this client was wanted only where the branch has one already. Its row is locked."""
+    make: bool | None = await conn.fetchval(
+        "select make from branch_client where account_id = $1 and company_id = $2 and phone = $3 for update",
+        account_id, company_id, phone,
+    )  # fmt: skip
+    return make is False
+
+
 async def add_comment(conn: Conn, account_id: UUID, branch_client_id: UUID, wanted: Wanted, *, now: datetime) -> bool:
     """False: this was wanted before. What was not yet written may still say more."""
     changed = await conn.fetchval(
@@ -118,10 +127,12 @@ async def keep_card(
     )  # fmt: skip
 
 
-async def mark_tried(conn: Conn, account_id: UUID, comment_id: UUID, *, tried: bool) -> None:
-    await conn.execute(
-        "update client_comment set tried = $3 where account_id = $1 and comment_id = $2", account_id, comment_id, tried
-    )
+async def mark_tried(conn: Conn, account_id: UUID, comment_id: UUID, *, tried: bool) -> Row | None:
+    """The comment as it now stands: until a try begins it may have come to say more."""
+    return await conn.fetchrow(
+        "update client_comment set tried = $3 where account_id = $1 and comment_id = $2 returning source, name, text",
+        account_id, comment_id, tried,
+    )  # fmt: skip
 
 
 async def settle_comment(
@@ -134,8 +145,15 @@ async def settle_comment(
     )  # fmt: skip
 
 
-async def leave_unsaid(conn: Conn, account_id: UUID, branch_client_id: UUID) -> None:
-    """The branch has no such client and none is made: there is no card to write into."""
+async def leave_absent(conn: Conn, account_id: UUID, branch_client_id: UUID, *, now: datetime) -> None:
+    """The branch has no such client and none is made: there is no card to write into. Unless it is to be made by now."""
+    left = await conn.execute(
+        "update branch_client set client_id = null, how = 'absent', updated_at = $3"
+        " where account_id = $1 and branch_client_id = $2 and not make",
+        account_id, branch_client_id, now,
+    )  # fmt: skip
+    if left.endswith(" 0"):
+        return
     await conn.execute(
         "update client_comment set state = 'needless' where account_id = $1 and branch_client_id = $2 and state = 'waiting'",
         account_id, branch_client_id,

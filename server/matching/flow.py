@@ -35,7 +35,7 @@ from server.tracking import store as tracking
 IMPROVEMENT_WINDOW = timedelta(hours=24)
 _BEFORE, _AFTER = timedelta(minutes=60), timedelta(minutes=2)
 _EXACT = frozenset({Level.L0, Level.L1})
-_CONTACT_WINDOW = timedelta(days=30)
+CONTACT_WINDOW = timedelta(days=30)
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,12 +224,12 @@ async def _gather(conn: Conn, account_id: UUID, row: Row, facts: BookingFacts) -
     evidence = [item for event in rows.values() for item in _evidence(event)]
     found = await store.contacts(
         conn, account_id, phone_hash=row["phone_hash"], email_hash=row["email_hash"],
-        since=facts.created_at - _CONTACT_WINDOW, until=facts.created_at + _AFTER,
+        since=facts.created_at - CONTACT_WINDOW, until=facts.created_at + _AFTER,
     )  # fmt: skip
     evidence += [item for event in found for item in _contact_evidence(event)]
     if row["phone_hash"]:
         called = await store.session_contacts(
-            conn, account_id, row["phone_hash"], since=facts.created_at - _CONTACT_WINDOW,
+            conn, account_id, row["phone_hash"], since=facts.created_at - CONTACT_WINDOW,
             until=facts.created_at + _AFTER,
         )  # fmt: skip
         evidence += [_session_evidence(contact, row["phone_hash"]) for contact in called]

@@ -63,12 +63,16 @@ async def contacts(
 async def note_contact(
     conn: Conn, account_id: UUID, *, key: str, kind: str, at: datetime, session_id: str, phone_hash: bytes
 ) -> bool:
-    """Somebody with this phone called or wrote from that session of the telephony; answers whether that is new."""
+    """Somebody with this phone called or wrote from that session of the telephony; answers whether that is new.
+
+    The earliest moment that was told counts, in whatever order it is told.
+    """
     done = await conn.execute(
         "insert into session_contact as c (account_id, key, kind, at, uis_session_id, phone_hash)"
         " values ($1, $2, $3, $4, $5, $6) on conflict (account_id, key) do update set"
-        " uis_session_id = excluded.uis_session_id, phone_hash = excluded.phone_hash"
-        " where (c.uis_session_id, c.phone_hash) is distinct from (excluded.uis_session_id, excluded.phone_hash)",
+        " uis_session_id = excluded.uis_session_id, phone_hash = excluded.phone_hash, at = least(c.at, excluded.at)"
+        " where (c.uis_session_id, c.phone_hash) is distinct from (excluded.uis_session_id, excluded.phone_hash)"
+        " or excluded.at < c.at",
         account_id, key, kind, at, session_id, phone_hash,
     )  # fmt: skip
     return done != "INSERT 0 0"

@@ -23,6 +23,7 @@ _COLUMNS = (
     "contact_phone_number", "virtual_phone_number", "communication_id", "call_records", "full_record_file_link",
     "voice_mail_records", "tags", "employees", "last_answered_employee_id", "last_answered_employee_full_name",
     "scenario_id", "scenario_name", "site_id", "site_domain_name", "campaign_name", "source_id", "source_name",
+    "visitor_session_id",
 )  # fmt: skip
 _AT_ONCE = 50
 Named = tuple[int | None, str | None]
@@ -53,6 +54,7 @@ class CallRow:
     source_id: int | None
     source: str | None
     tags: tuple[Named, ...]
+    session_id: int | None = None
 
 
 class CallsApi:
@@ -92,7 +94,7 @@ def call_of(row: Mapping[str, Any], zone: ZoneInfo, media_url: str) -> CallRow |
         (whole(row.get("last_answered_employee_id")), line(row.get("last_answered_employee_full_name")) or None),
         whole(row.get("scenario_id")), line(row.get("scenario_name")) or None, whole(row.get("site_id")),
         line(row.get("site_domain_name")) or None, whole(row.get("source_id")), line(row.get("source_name")) or None,
-        _tags(row.get("tags")),
+        _tags(row.get("tags")), whole(row.get("visitor_session_id")),
     )  # fmt: skip
 
 

@@ -39,6 +39,7 @@ from server.uis.data_api import DataApi
 from server.uis.model import Access, Key, Login
 from server.uis.rpc import Memory
 from server.uis.texts import TextsApi
+from server.vendors import uis_contacts
 from server.vendors.uis import LeadsOfUis, directory_of
 from server.vendors.uis_calls import CallsOfUis, TrustLink, trusted_links
 from server.vendors.uis_deals import DealsOfUis, Ensured
@@ -111,12 +112,15 @@ class Vendors:
             _log.warning("recording.away", error=type(error).__name__)
             raise RecordingAway(str(error)) from None
 
-    async def call_source(self, pool: Pool, account_id: UUID, priority: Priority) -> CallsOfUis | None:
-        """None when UIS is not connected."""
+    async def call_source(
+        self, pool: Pool, account_id: UUID, priority: Priority, known: Known | None = None
+    ) -> CallsOfUis | None:
+        """None when UIS is not connected. `known`: whose calls are told to matching, too; None: nobody's."""
         api = await self.uis(pool, account_id)
         if api is None:
             return None
-        return CallsOfUis(CallsApi(api, media_url=self._settings.uis_media_url, priority=priority), self.trusts)
+        calls = CallsApi(api, media_url=self._settings.uis_media_url, priority=priority)
+        return CallsOfUis(calls, self.trusts, uis_contacts.of_reports(pool, known))
 
     async def yclients(self, pool: Pool, account_id: UUID) -> dict[int, YclientsClient]:
         """Clients by company id, for the branches that can be read: with the token of the application, or the account's."""
@@ -248,9 +252,12 @@ class Vendors:
         api = await self.uis(pool, account_id)
         return DealsOfUis(api, self._deals_ensured.setdefault(account_id, Ensured())) if api else None
 
-    async def text_source(self, pool: Pool, account_id: UUID, priority: Priority) -> TextsOfUis | None:
+    async def text_source(
+        self, pool: Pool, account_id: UUID, priority: Priority, known: Known | None = None
+    ) -> TextsOfUis | None:
+        """`known`: whose chats are told to matching, too; None: nobody's."""
         api = await self.uis(pool, account_id)
-        return TextsOfUis(TextsApi(api, priority)) if api else None
+        return TextsOfUis(TextsApi(api, priority), uis_contacts.of_reports(pool, known)) if api else None
 
     async def client_desk(self, pool: Pool, account_id: UUID) -> ClientsOfYclients | None:
         clients = await self.yclients(pool, account_id)

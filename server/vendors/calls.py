@@ -87,7 +87,7 @@ class Calls:
         if known is None:
             return 0
         priority = Priority.BACKFILL if due.what == "past" else Priority.RECONCILE
-        source = await self._vendors.call_source(self._pool, due.account_id, priority)
+        source = await self._vendors.call_source(self._pool, due.account_id, priority, known)
         if await reading.step(self._pool, source, due, self._taker(known), now=now):
             await self._bus.publish(JOBS_TOPIC)
         return 1

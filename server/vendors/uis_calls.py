@@ -19,6 +19,7 @@ from server.platform.vault import Vault
 from server.uis.calls import CallRow, CallsApi
 from server.uis.errors import AccessRefused, RightRefused
 from server.uis.notifications import Notification
+from server.vendors.uis_contacts import Contact, Note
 from server.vendors.uis_notifications import TakeNotification
 
 _log = logger(__name__)
@@ -125,8 +126,8 @@ def told_by_report(row: CallRow, trusts: TrustLink, *, read_at: datetime) -> lis
 class CallsOfUis:
     """`calls.reading.CallSource`."""
 
-    def __init__(self, api: CallsApi, trusts: TrustLink) -> None:
-        self._api, self._trusts = api, trusts
+    def __init__(self, api: CallsApi, trusts: TrustLink, note: Note | None = None) -> None:
+        self._api, self._trusts, self._note = api, trusts, note
 
     async def begun(self, since: datetime, till: datetime) -> Sequence[Reported]:
         read_at = utc_now()
@@ -138,4 +139,12 @@ class CallsOfUis:
             raise SourceAway(str(refusal)) from None
         except VendorError as error:
             raise SourceAway(str(error), 30.0) from None
+        if self._note:
+            await self._note(
+                [
+                    Contact("call", row.id, row.started_at, row.session_id, row.contact)
+                    for row in rows
+                    if row.started_at and row.session_id and row.contact and row.direction == "in" and not row.internal
+                ]
+            )
         return [Reported(row.id, told_by_report(row, self._trusts, read_at=read_at)) for row in rows]

@@ -17,6 +17,7 @@ from server.platform.egress import Forbidden, RateLimited, Rejected, Unauthorize
 from server.platform.postgres import Conn
 from server.uis.notifications import Notification
 from server.uis.texts import ChatRow, FormRow, Message, TextsApi, Visitor
+from server.vendors.uis_contacts import Contact, Note
 from server.vendors.uis_notifications import TakeNotification
 
 # --- notifications
@@ -92,8 +93,8 @@ def _number(text: str | None) -> int | None:
 class TextsOfUis:
     """`chats.source.TextSource`."""
 
-    def __init__(self, api: TextsApi) -> None:
-        self._api = api
+    def __init__(self, api: TextsApi, note: Note | None = None) -> None:
+        self._api, self._note = api, note
 
     async def going_on(self, since: datetime, till: datetime) -> list[Telling]:
         try:
@@ -135,9 +136,16 @@ class TextsOfUis:
     async def _tell(self, chats: Sequence[ChatRow]) -> list[Telling]:
         ids = [chat.visitor_id for chat in chats if chat.visitor_id is not None]
         visitors = await self._api.visitors(ids) if ids else {}
-        return [
-            _told("chat", chat.id, "report", _chat_facts(chat, visitors.get(chat.visitor_id or -1))) for chat in chats
-        ]
+        facts = {chat.id: _chat_facts(chat, visitors.get(chat.visitor_id or -1)) for chat in chats}
+        if self._note:
+            await self._note(
+                [
+                    Contact("chat", str(chat.id), chat.at, chat.session_id, facts[chat.id]["phone"])
+                    for chat in chats
+                    if chat.at and chat.session_id and facts[chat.id]["phone"]
+                ]
+            )
+        return [_told("chat", chat.id, "report", facts[chat.id]) for chat in chats]
 
 
 def _chat_facts(chat: ChatRow, visitor: Visitor | None) -> dict[str, Any]:
