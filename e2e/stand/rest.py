@@ -55,9 +55,11 @@ async def vendor_moods(request: web.Request, handler: Any) -> web.StreamResponse
             return web.Response(status=500, text="")
         if switches.rest_fault == "hang":
             await asyncio.sleep(30)
-        if switches.rest_fault in ("402", "403"):
-            words = f"Необходимо продлить лицензию в филиале с id: {request.match_info.get('c', '4564')}"
-            return refused_answer(request, Refused(int(switches.rest_fault), int(switches.rest_fault), words))
+        branch = request.match_info.get("c", "4564")
+        ended = switches.rest_fault if switches.rest_fault in ("402", "403") else ""
+        if ended or branch in map(str, switches.licence_ended):
+            words, code = f"Необходимо продлить лицензию в филиале с id: {branch}", int(ended or 402)
+            return refused_answer(request, Refused(code, code, words))
         if switches.rest_fault == "401" or not request.headers["Authorization"].startswith("Bearer "):
             return refused_answer(request, Refused(401, 401, "Необходима авторизация"))
     try:

@@ -68,6 +68,7 @@ class Switches:
     hook_client: bool = True
     # REST
     rest_fault: str = ""  # 429, html, hang, 500, 401; 402, 403: the licence has ended
+    licence_ended: list[int] = field(default_factory=list)  # branches whose licence has ended, and no others
     rest_limit: bool = False
     changed_after_zone: str = "branch"  # branch, utc
     retry_after: str = ""

@@ -14,17 +14,19 @@ from aiohttp.test_utils import TestClient, TestServer
 from e2e.stand.app import RunningStand
 from e2e.stand.uis.app import RunningUis
 from e2e.stand.uis.notices import Notice
-from e2e.stand.uis.talks import form, introduce
+from e2e.stand.uis.talks import close, form, introduce
 from server.accounts import flow as accounts
 from server.accounts import store as account_store
 from server.accounts.model import Branch
 from server.app import build
 from server.chats import store
+from server.chats.flow import READ_JOB, READ_PAUSES_S
+from server.delivery import outbox
 from server.platform.clock import utc_now
 from server.platform.vault import load_vault
 from server.settings import Settings
 from tests.conftest import COMPANY, Salon, eventually, make_salon
-from tests.factories import webhook
+from tests.factories import Browser, webhook
 
 KEY = "stand-key-0123456789"
 OTHER, SITE, OTHER_SITE = 4565, 43525, 43526
@@ -277,3 +279,135 @@ async def test_a_chat_nobody_answered_and_one_without_a_word(desk: Desk) -> None
     await desk.until("", "refused", number=2)
     (client,) = desk.clients
     assert client["phone"] == "+79165550101"
+
+
+async def test_a_chat_of_many_days_is_read_when_it_ends(desk: Desk) -> None:
+    """In a messenger a chat goes on for weeks: the report has it on the day it began."""
+    await desk.unwatched()
+    await desk.switch(ago=timedelta(days=30))
+    desk.tell()
+    chat = await desk.uis.talks.chat(scenario="open", phone="79165550101", scale=0.0, until_end=True)
+    chat.at -= timedelta(days=9)
+    close(desk.uis.uis, chat, "succeed", "closed_by_operator")
+    await desk.until("")
+    (client,) = desk.clients
+    assert "Клиент: Здравствуйте! Есть время на субботу?" in desk.said(client)[0]
+
+
+async def test_the_end_of_a_long_chat_is_found_though_nobody_tells_of_it(desk: Desk) -> None:
+    """It went on when it was last heard of, and began before the time that is compared."""
+    await desk.switch(ago=timedelta(days=30))
+    chat = await desk.uis.talks.chat(scenario="open", phone="79165550101", scale=0.0, until_end=True)
+    chat.at -= timedelta(days=9)
+    await desk.until("waits_end")
+    account_id = desk.salon.made.account.account_id
+    for _ in range(len(READ_PAUSES_S) + 1):  # looks at a chat that goes on wear nothing out
+        async with desk.pool.acquire() as conn, conn.transaction():
+            await conn.execute("update text_communication set next_read_at = now()")
+            await outbox.enqueue(conn, account_id, READ_JOB, "all", run_at=utc_now())
+
+        async def looked() -> bool:
+            due = await desk.pool.fetchval("select count(*) from text_communication where next_read_at is not null")
+            return due == 0
+
+        await eventually(looked)
+    close(desk.uis.uis, chat, "succeed", "closed_by_operator")
+    await desk.pool.execute(
+        "update text_watch set next_look_at = now(), compared_at = now() - interval '1 hour', lease_until = null"
+    )
+    await desk.until("")
+    (client,) = desk.clients
+    assert "Клиент: Здравствуйте! Есть время на субботу?" in desk.said(client)[0]
+
+
+async def past(desk: Desk, days: int) -> tuple[int, dict[str, Any]]:
+    url, asked = "/api/v1/integrations/texts/past", {"days": days}
+    async with desk.salon.http.post(url, json=asked, headers=desk.salon.token) as answer:
+        return answer.status, await answer.json()
+
+
+async def test_past_days_are_read_by_the_api(desk: Desk) -> None:
+    status, refused = await past(desk, 30)
+    assert (status, refused["code"]) == (409, "not_possible")
+    row = form(desk.uis.uis, name="Давно", phone="79165550100")
+    desk.uis.uis.messages[row["id"]]["date_time"] = desk.uis.uis.wall(utc_now() - timedelta(days=20))
+    await desk.switch()
+    await desk.unwatched()
+    assert (await past(desk, 0))[0] == 422
+    status, told = await past(desk, 30)
+    assert (status, told["running"], told["found"]) == (202, True, 0)
+
+    async def read() -> Any:
+        async with desk.salon.http.get("/api/v1/integrations/texts/past", headers=desk.salon.token) as answer:
+            told = await answer.json()
+        return told if not told["running"] else None
+
+    assert (await eventually(read))["found"] == 1
+    await desk.until("")
+    assert [client["name"] for client in desk.clients] == ["Давно"]
+    async with desk.pool.acquire() as conn:
+        now, account_id = utc_now(), desk.salon.made.account.account_id
+        await conn.execute("update text_watch set next_look_at = now() + interval '1 hour', lease_until = null")
+        assert await store.ask(conn, account_id, now - timedelta(days=60), now, now=now + timedelta(hours=1))
+        assert not await store.ask(conn, account_id, now - timedelta(days=1), now, now=now)
+    assert (await past(desk, 1))[0] == 409
+
+
+async def test_a_chat_of_a_report_is_evidence_for_the_booking_of_its_phone(desk: Desk) -> None:
+    """No notification told of it; who wrote from a session is who was then booked."""
+    browser = Browser("https://salon.example/?utm_source=vk&utm_campaign=autumn")
+    told = browser.event("uis", session_id="9001", visitor_id="1")
+    await desk.salon.collect(browser.batch(browser.hit(), told))
+    await desk.uis.talks.chat(phone="8 916 555-01-01", session_id=9001, scale=0.0, until_end=True)
+    form(desk.uis.uis, phone="79165550102", session_id=9001)  # as our own leads come back: no evidence
+    await desk.switch()
+    await desk.until("", number=2)
+    staff = {"online": False, "bookform_id": 0, "is_mobile": 0, "record_from": "", "created_user_id": 12}
+    for record_id, phone in ((801, "+79165550101"), (802, "+79165550102")):
+        person = {"id": record_id, "name": "Анна", "phone": phone, "email": ""}
+        await desk.salon.webhook(webhook(record_id, client=person, **staff))
+
+    async def matched(record_id: int) -> Any:
+        found = (await desk.salon.get("/bookings", record_id=record_id))["data"]
+        return found[0]["match"] if found and found[0]["match"] and found[0]["match"]["reason"] else None
+
+    async def seen() -> bool:
+        match = await matched(801)
+        return bool(match) and match["level"] == "L2"
+
+    await eventually(seen)
+    assert (await eventually(lambda: matched(802)))["level"] == "none"
+
+
+async def test_a_branch_whose_licence_has_ended_holds_nobody_else(desk: Desk) -> None:
+    async with desk.pool.acquire() as conn:
+        made = desk.salon.made
+        await account_store.insert_branch(
+            conn, Branch(made.account.account_id, made.site.site_id, OTHER, "Мира", "Europe/Moscow")
+        )
+    await desk.switch(forms={"branches": [{"site": {"id": OTHER_SITE}, "company_id": OTHER}]})
+    desk.tell()
+    desk.stand.stand.switch(licence_ended=[OTHER])
+    for number in range(3):
+        form(desk.uis.uis, name="Пётр", phone=f"7916555020{number}", site_id=OTHER_SITE)
+        form(desk.uis.uis, name="Ольга", phone=f"7916555010{number}")
+
+    async def one_goes_on() -> bool:
+        rows = await desk.texts()
+        states = {(row["company_id"], row["delivery_state"], row["delivery_code"]) for row in rows}
+        return len(rows) == 6 and states == {(COMPANY, "delivered", ""), (OTHER, "held", "licence")}
+
+    await eventually(one_goes_on)
+    form(desk.uis.uis, name="Ольга", phone="79165550109")
+
+    async def later_ones_too() -> bool:
+        return len(desk.clients) == 4
+
+    await eventually(later_ones_too)
+    assert {client["company_id"] for client in desk.clients} == {COMPANY}
+    desk.stand.stand.switch(licence_ended=[])
+    # Looked at again after an hour, and whatever gets through lets the others of its branch go.
+    await desk.pool.execute("update delivery set updated_at = now() - interval '2 hours' where state = 'held'")
+    form(desk.uis.uis, name="Пётр", phone="79165550209", site_id=OTHER_SITE)
+    await desk.until("", number=8)
+    assert sorted(client["company_id"] for client in desk.clients) == [COMPANY] * 4 + [OTHER] * 4
