@@ -362,7 +362,13 @@ async def test_a_chat_of_a_report_is_evidence_for_the_booking_of_its_phone(desk:
     form(desk.uis.uis, phone="79165550102", session_id=9001)  # as our own leads come back: no evidence
     await desk.switch()
     await desk.until("", number=2)
-    staff = {"online": False, "bookform_id": 0, "is_mobile": 0, "record_from": "", "created_user_id": 12}
+    staff: dict[str, Any] = {
+        "online": False,
+        "bookform_id": 0,
+        "is_mobile": 0,
+        "record_from": "",
+        "created_user_id": 12,
+    }
     for record_id, phone in ((801, "+79165550101"), (802, "+79165550102")):
         person = {"id": record_id, "name": "Анна", "phone": phone, "email": ""}
         await desk.salon.webhook(webhook(record_id, client=person, **staff))

@@ -173,4 +173,8 @@ def test_who_speaks_is_named_and_the_system_is_silent() -> None:
 
 def test_what_would_turn_a_page_about_is_not_kept() -> None:
     told = telling("report", name="\u202eАнна\u2066", site="salon.example\u200f", message="раз\u0007\nдва")
-    assert (text_of([told]).name, text_of([told]).site, text_of([told]).message) == ("Анна", "salon.example", "раз\nдва")
+    assert (text_of([told]).name, text_of([told]).site, text_of([told]).message) == (
+        "Анна",
+        "salon.example",
+        "раз\nдва",
+    )
