@@ -61,14 +61,17 @@ node_modules/.installed: package.json package-lock.json
 snippets/dist/meta.json: node_modules/.installed $(wildcard snippets/src/*.ts) snippets/build.mjs snippets/budget.json snippets/version.json
 	@bash deploy/node.sh node snippets/build.mjs
 
-js: snippets/dist/meta.json ## build the browser scripts and check their budget
+widget/dist/meta.json: node_modules/.installed $(wildcard widget/src/*.ts widget/src/*.tsx widget/src/*.css widget/src/view/*.tsx) widget/build.mjs widget/budget.json
+	@bash deploy/node.sh node widget/build.mjs
+
+js: snippets/dist/meta.json widget/dist/meta.json ## build the browser scripts and the workplace, and check their budgets
 
 # --- checks, fastest first
 
 fmt: $(VENV)/.dev node_modules/.installed ## format the code
 	$(VENV)/bin/ruff format server tests e2e
 	$(VENV)/bin/ruff check --fix server tests e2e
-	bash deploy/node.sh npx biome check --write snippets
+	bash deploy/node.sh npx biome check --write snippets widget
 
 lint: $(VENV)/.dev node_modules/.installed ## lint, strict types, import rules
 	$(VENV)/bin/ruff format --check server tests e2e
@@ -76,10 +79,11 @@ lint: $(VENV)/.dev node_modules/.installed ## lint, strict types, import rules
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports
 	bash deploy/node.sh npx tsc --noEmit -p tsconfig.json
-	bash deploy/node.sh npx biome check snippets
+	bash deploy/node.sh npx biome check snippets widget
 
 js-test: js ## tests of the scripts' pure parts
 	bash deploy/node.sh npx vitest run --root snippets
+	bash deploy/node.sh npx vitest run --root widget
 
 unit: $(VENV)/.dev ## pure tests
 	$(PY) -m pytest tests/unit
@@ -109,4 +113,4 @@ check: system lint js-test ## what `make test` is
 	@bash deploy/test-both.sh $(PY)
 
 clean: ## remove what was built; the data stays
-	rm -rf $(VENV) node_modules snippets/dist
+	rm -rf $(VENV) node_modules snippets/dist widget/dist

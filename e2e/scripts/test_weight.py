@@ -128,7 +128,7 @@ def test_built_code_holds_none_of_what_a_page_must_not_run(name: str) -> None:
 
 
 def test_make_fails_as_long_as_a_script_is_over_its_budget(tmp_path: Path) -> None:
-    for name in ("Makefile", "package.json", "deploy", "snippets"):
+    for name in ("Makefile", "package.json", "deploy", "snippets", "widget"):
         (shutil.copytree if (ROOT / name).is_dir() else shutil.copy)(ROOT / name, tmp_path / name)
     shutil.rmtree(tmp_path / "snippets" / "dist", ignore_errors=True)
     (tmp_path / "node_modules").symlink_to((ROOT / "node_modules").resolve())
