@@ -5,7 +5,9 @@ The entry points inside the booking system prove that its page opened us, not wh
 
 from __future__ import annotations
 
+import gzip
 import hashlib
+import json
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -23,9 +25,13 @@ _TYPES = {
     ".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml", ".png": "image/png", ".mp3": "audio/mpeg",
     ".ogg": "audio/ogg", ".wav": "audio/wav", ".woff2": "font/woff2", ".json": "application/json",
 }  # fmt: skip
+_PACKED = frozenset({".js", ".css", ".svg", ".json"})
+#: Parts of the bundle carry the hash of their content in their name.
+_HASHED = re.compile(r"-[A-Z0-9]{8}\.js")
 _TEXTS: Mapping[str, Mapping[str, str]] = {
     "ru": {
         "title": "Рабочее место",
+        "opening": "Открываем рабочее место…",
         "script": "Рабочему месту нужен JavaScript: включите его в браузере.",
         "not_built": "Рабочее место на этом сервере ещё не собрано. Передайте тому, кто ведёт сервер: "
         "нужна команда «make js».",
@@ -33,6 +39,7 @@ _TEXTS: Mapping[str, Mapping[str, str]] = {
     },
     "en": {
         "title": "Workplace",
+        "opening": "Opening the workplace…",
         "script": "The workplace needs JavaScript: switch it on in the browser.",
         "not_built": "The workplace is not built on this server yet. Tell whoever runs the server: «make js» is needed.",
         "refused": "This page was not opened by YCLIENTS, or its signature does not fit. Close it and open it from there.",
@@ -46,6 +53,7 @@ class Widget:
     def __init__(self, folder: Path, templates: Path) -> None:
         self._folder = folder
         self._tags: dict[tuple[str, int], str] = {}
+        self._packed: dict[tuple[str, str], bytes] = {}
         environment = jinja2.Environment(
             loader=jinja2.FileSystemLoader(templates), autoescape=True, undefined=jinja2.StrictUndefined
         )
@@ -66,6 +74,21 @@ class Widget:
             self._tags[known] = hashlib.sha256(path.read_bytes()).hexdigest()[:16]
         return self._tags[known]
 
+    def body(self, name: str, *, packed: bool) -> bytes:
+        """What is in a file, as it is or by gzip; packed once."""
+        key = (name, self.tag(name))
+        if not packed:
+            return (self._folder / name).read_bytes()
+        if key not in self._packed:
+            self._packed[key] = gzip.compress((self._folder / name).read_bytes(), 9, mtime=0)
+        return self._packed[key]
+
+    def preload(self, locale: str) -> list[str]:
+        """Addresses of the parts that the page loads at once, as the build has noted them."""
+        noted = self.path("meta.json")
+        names = json.loads(noted.read_bytes()).get("preload", {}).get(locale, []) if noted else []
+        return [f"/workplace/assets/{name}" for name in names]
+
     def built(self) -> bool:
         return self.path("app.js") is not None
 
@@ -76,7 +99,7 @@ class Widget:
     def render(self, *, locale: str, told: Mapping[str, Any], message: str = "") -> str:
         return self._page.render(
             locale=locale, text=_TEXTS[locale], told=told, message=message, script=self.asset("app.js"),
-            style=self.asset("app.css"),
+            style=self.asset("app.css"), preload=self.preload(locale),
         )  # fmt: skip
 
 
@@ -139,9 +162,16 @@ async def asset(request: web.Request) -> web.StreamResponse:
     path = widget.path(name)
     if path is None:
         raise Problem(404, "not_found", "There is nothing at this address.")
-    tag = f'"{widget.tag(name)}"'
-    fresh = request.query_string == tag.strip('"')
-    headers = {"ETag": tag, "Cache-Control": "public, max-age=31536000, immutable" if fresh else "no-cache"}
+    packed = path.suffix in _PACKED and "gzip" in request.headers.get("Accept-Encoding", "").lower()
+    tag = f'"{widget.tag(name)}{"-gzip" if packed else ""}"'
+    fresh = request.query_string == widget.tag(name) or _HASHED.search(name)
+    headers = {
+        "ETag": tag, "Cache-Control": "public, max-age=31536000, immutable" if fresh else "no-cache",
+        "Vary": "Accept-Encoding",
+    }  # fmt: skip
     if any(one.value == tag.strip('"') for one in request.if_none_match or ()):
         return web.Response(status=304, headers=headers)
-    return web.Response(body=path.read_bytes(), headers={**headers, "Content-Type": _TYPES[path.suffix]})
+    if packed:
+        headers["Content-Encoding"] = "gzip"
+    body = widget.body(name, packed=packed)
+    return web.Response(body=body, headers={**headers, "Content-Type": _TYPES[path.suffix]})

@@ -214,12 +214,16 @@ export class Link {
     this.heard = this.around.clock()
     const told = readTold(text)
     if (!told) return
-    if (told.type === 'closed') return this.lost(told.code)
+    if (told.type === 'closed') {
+      this.lost(told.code)
+      return
+    }
     if (told.type === 'result') {
       const answer: Answer = told.ok
         ? { ok: true, result: told.result }
         : { ok: false, error: told.error ?? { code: 'internal' } }
-      return this.orders.answered(told.id, answer)
+      this.orders.answered(told.id, answer)
+      return
     }
     if (told.type === 'event' || told.type === 'reset') this.asked = null
     if (told.type === 'welcome') {

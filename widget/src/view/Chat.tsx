@@ -238,6 +238,7 @@ function Composer({ item }: { item: Item }) {
           ))}
         </div>
       )}
+      {/* biome-ignore lint/a11y/useAriaPropsSupportedByRole: with `combobox`, which the types of Preact do not allow here, they are */}
       <textarea
         ref={field}
         rows={1}
