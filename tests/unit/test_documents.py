@@ -148,7 +148,9 @@ def test_relative_links_resolve(path: Path) -> None:
 @pytest.mark.parametrize("path", documents(), ids=lambda path: str(path.relative_to(ROOT)))
 def test_files_named_in_the_architecture_style_exist(path: Path) -> None:
     """A path in backticks that begins with a folder of ours is a file or folder of ours."""
-    found = re.findall(r"`((?:server|snippets|widget|templates|tests|e2e|deploy|docs)/[\w./@-]*)`", path.read_text("utf-8"))
+    found = re.findall(
+        r"`((?:server|snippets|widget|templates|tests|e2e|deploy|docs)/[\w./@-]*)`", path.read_text("utf-8")
+    )
     built = {"snippets/dist", "widget/dist"}
     assert [name for name in found if name not in built and not (ROOT / name).exists()] == []
 

@@ -221,6 +221,7 @@ function stay(before: Item | undefined, item: Item): void {
   const was = before?.state === 'ringing' || before?.state === 'talking'
   const over = item.state === 'ended' || item.state === 'missed'
   if (item.kind !== 'call' || !was || !over) return
+  if (item.direction === 'out' && !ordered.has(item.external_id ?? '')) return // somebody else's business
   s.staying.value = { ...s.staying.value, [item.subject]: s.now.value + STAYS_MS }
 }
 
@@ -279,8 +280,8 @@ export function sentence(error: Refusal): string {
   return isKey(key) ? s.t(key, { name: error.by?.name ?? '' }) : s.t('e_other', { code: error.code })
 }
 
-async function act(name: string, args: Record<string, unknown>): Promise<any> {
-  const answer = await line.command(name, args)
+async function act(name: string, args: Record<string, unknown>, id?: string): Promise<any> {
+  const answer = await line.command(name, args, id)
   if (answer.ok) return answer.result ?? {}
   say(sentence(answer.error), true)
   return null
@@ -295,11 +296,15 @@ export async function setNote(subject: string, note: string): Promise<boolean> {
 }
 
 const calling = new Set<string>()
+/** Calls that were ordered at this screen, by the id of the command. */
+const ordered = new Set<string>()
 async function order(key: string, args: Record<string, unknown>): Promise<void> {
   if (calling.has(key)) return // a second press is no second call
   calling.add(key)
   say(s.t('calling'))
-  const done = await act('call_back', args)
+  const id = newId()
+  ordered.add(id)
+  const done = await act('call_back', args, id)
   if (done && typeof args.subject === 'string') setReminder(args.subject, null)
   setTimeout(() => calling.delete(key), 3000)
 }

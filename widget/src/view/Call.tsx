@@ -22,7 +22,7 @@ export function stateOf(item: Item): string {
     case 'ended':
       return item.direction === 'out' ? s.t('ended_out') : by ? s.t('ended_by', { name: by }) : s.t('ended')
     default:
-      return s.t('forms')
+      return s.t('form_one')
   }
 }
 
@@ -62,7 +62,7 @@ export function Call({ item, top }: { item: Item; top?: boolean }) {
         <p class="faint small route">
           {item.virtual_number && (
             <span>
-              {s.t('to_number')}: {f.phone(item.virtual_number)}
+              {s.t('to_number')}: {f.phone(item.virtual_number.replace(/^\d/, '+$&'))}
             </span>
           )}
           {item.scenario && (
@@ -152,7 +152,12 @@ export function Buttons({ item }: { item: Item }) {
         </button>
       )}
       {!hidden && surface !== 'extension' && rights.has('phones') && !f.isMasked(item.phone!) && (
-        <button type="button" class="quiet" onClick={() => acts.copyPhone(item.phone!)}>
+        <button
+          type="button"
+          class="quiet"
+          aria-label={`${s.t('copy_phone')}: ${f.phone(item.phone!)}`}
+          onClick={() => acts.copyPhone(item.phone!)}
+        >
           {s.t('copy_phone')}
         </button>
       )}

@@ -50,7 +50,7 @@ function Row({ item }: { item: Item }) {
     <li>
       <button
         type="button"
-        class={`line ${item.kind} ${item.state}${strong ? ' waits' : ''}`}
+        class={`line of-${item.kind} is-${item.state}${strong ? ' waits' : ''}`}
         data-row={item.subject}
         aria-current={s.opened.value === item.subject ? 'true' : undefined}
         onClick={() => {

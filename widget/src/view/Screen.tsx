@@ -27,6 +27,7 @@ function useWide(): boolean {
 export function Screen() {
   const wide = useWide()
   const rares = useRare()
+  useRingInSight()
   const item = s.opened.value ? (s.feed.value.items[s.opened.value] ?? null) : null
   const inside = s.door.value === 'in'
   if (s.strip.value) return <Strip />
@@ -99,6 +100,16 @@ function useRare(): Rare | null {
     )
   }
   return rare.value
+}
+
+/** A call that begins to ring is scrolled into sight, unless somebody writes just then. */
+function useRingInSight(): void {
+  const ringing = s.ringingCalls.value.map((item) => item.subject).join()
+  useEffect(() => {
+    if (ringing && document.activeElement?.tagName !== 'TEXTAREA') {
+      document.querySelector('.call.ringing, .bar.ringing')?.scrollIntoView({ block: 'nearest' })
+    }
+  }, [ringing])
 }
 
 function Top() {

@@ -264,17 +264,14 @@ export function Keys() {
                 )}
               </td>
               <td>
-                <button
-                  type="button"
-                  class="chip"
-                  aria-label={`${r('keys_change')}: ${r(`k_${action}`)}`}
-                  onClick={() => {
+                <IconButton
+                  icon="gear"
+                  label={`${r('keys_change')}: ${r(`k_${action}`)}`}
+                  onPress={() => {
                     setWrong('')
                     setChanging(action)
                   }}
-                >
-                  {r('keys_change')}
-                </button>
+                />
               </td>
             </tr>
           ))}

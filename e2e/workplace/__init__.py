@@ -1,0 +1,1 @@
+"""Stories of the operators' workplace in the browser."""
