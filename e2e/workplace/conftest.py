@@ -41,7 +41,9 @@ def operator(desk_browser: Browser, reception: Reception) -> Iterator[Callable[.
     """Makes operators: `operator("Ольга")`, `operator("Ира", role=Role.MARKETER)`. No page of theirs may have an error."""
     made: list[Operator] = []
 
-    def make(name: str = "Ольга", *, role: Role = Role.OPERATOR, locale: Literal["ru", "en"] = "ru", **options: Any) -> Operator:
+    def make(
+        name: str = "Ольга", *, role: Role = Role.OPERATOR, locale: Literal["ru", "en"] = "ru", **options: Any
+    ) -> Operator:
         one = Operator(desk_browser, reception, reception.person(name, role=role, locale=locale), **options)
         made.append(one)
         return one
