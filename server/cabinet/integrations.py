@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from typing import Any
 
 from aiohttp import web
@@ -133,7 +134,7 @@ def _typed(form: Any) -> LeadsIntegration:
 
 
 def _number(value: Any) -> int | None:
-    return int(value) if value and str(value).lstrip("-").isdigit() else None
+    return int(value) if value and re.fullmatch("-?[0-9]{1,18}", str(value)) else None
 
 
 def _target(form: Any, name: str) -> dict[str, Any]:

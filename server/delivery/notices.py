@@ -44,6 +44,7 @@ async def note(
     """Draws the consequences of one round. `own`: codes of holds that concern a part of the kind alone."""
     vendor = relay.OVER[kind]
     held = next((result for _, result in told if isinstance(result, Held) and result.code not in own), None)
+    arrived = any(isinstance(result, Delivered) for _, result in told)
     # A pause that was asked for, or a wait for something to show, is no failure.
     failed = [(one, result) for one, result in told if isinstance(result, TryAgain) and result.after_s is None]
     if held is not None:
@@ -52,10 +53,11 @@ async def note(
         )
     elif failed:
         last = failed[-1][1]
-        await _failed(conn, account_id, vendor, last.code, last.detail, now=now)
+        if not arrived:  # else it is not the connection that fails
+            await _failed(conn, account_id, vendor, last.code, last.detail, now=now)
         if any(one.attempts > len(schedule_s) for one, _ in failed):
             await exhausted(conn, account_id, vendor, last.code, last.detail, now=now)
-    elif any(isinstance(result, Delivered) for _, result in told):
+    elif arrived:
         for topic in (vendor, kind):
             await recovered(conn, account_id, topic, now=now)
 

@@ -63,6 +63,8 @@ __all__ = ["RECORDS", "YCLIENTS", "Vendors"]
 _log = logger(__name__)
 _DIRECTORY_LIFE_S = 600.0
 _LICENCE_PAUSE = timedelta(hours=1)
+#: After a login was entered anew while a read by the former one was under way.
+_MENDED_PAUSE = timedelta(seconds=1)
 NOT_CONNECTED = DirectoryAway("not_connected", ("UIS ещё не подключён.", "UIS is not connected yet."))
 
 
@@ -296,6 +298,7 @@ class Vendors:
 
     async def read_booking(self, pool: Pool, lookup: Lookup, job: outbox.Job) -> None:
         """Job `booking.read`: what the API says of a booking is applied like a telling, and wins a tie."""
+        began_at = utc_now()  # before the credentials are read: what is mended since is not taken for refused
         clients, known = await self.yclients(pool, job.account_id), await lookup.known(job.account_id)
         if not clients or known is None:
             return
@@ -310,7 +313,10 @@ class Vendors:
         except LicenceEnded as ended:  # no login mends that: asked again until it is prolonged
             raise outbox.Later(asked_at + _LICENCE_PAUSE, str(ended)) from None
         except (Unauthorized, Forbidden) as error:
-            await self._refused(pool, lookup, job.account_id, row["company_id"], refusal_note(error))
+            if not await self._refused(
+                pool, lookup, job.account_id, row["company_id"], refusal_note(error), tried_at=began_at
+            ):
+                raise outbox.Later(utc_now() + _MENDED_PAUSE) from None
             return
         async with pool.acquire() as conn, conn.transaction():
             branch = await account_store.branch_of_company(conn, job.account_id, row["company_id"])
@@ -339,19 +345,24 @@ class Vendors:
 
         return take
 
-    async def _refused(self, pool: Pool, lookup: Lookup, account_id: UUID, company_id: int, note: str) -> None:
+    async def _refused(
+        self, pool: Pool, lookup: Lookup, account_id: UUID, company_id: int, note: str, *, tried_at: datetime
+    ) -> bool:
         """A refused token stops further calls and is shown to the owner; webhooks go on without re-reading.
 
-        Of a branch that joined by the application the vendor is asked first how that stands.
+        Of a branch that joined by the application the vendor is asked first how that stands. False: the login was
+        entered anew since `tried_at`.
         """
         _log.warning("yclients.refused", account_id=str(account_id))
         async with pool.acquire() as conn, conn.transaction():
             if (await account_store.readable_branches(conn, account_id)).get(company_id) == "app":
                 await marketplace.doubt(conn, account_id, company_id, note, now=utc_now())
-                return
-            await account_store.mark_connection(conn, account_id, "yclients", "refused", note)
-            await notices.exhausted(conn, account_id, "yclients", "connection_refused", note, now=utc_now())
+                return True
+            refused = await account_store.refuse_connection(conn, account_id, "yclients", note, tried_at=tried_at)
+            if refused:
+                await notices.exhausted(conn, account_id, "yclients", "connection_refused", note, now=utc_now())
         lookup.forget()
+        return refused
 
 
 def _uis_access(secret: Mapping[str, str]) -> Access:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import asyncpg
 import pytest
 
+from server.matching import store
 from tests.conftest import Salon, eventually
 from tests.factories import Browser, webhook
 
@@ -96,3 +97,18 @@ async def test_outgoing_calls_and_forms_are_no_evidence(salon: Salon, pool: asyn
     await booked(salon, 804, PHONE, **STAFF)
     await worked(pool)
     assert (await matched(salon, 804, None))["level"] == "none"
+
+
+@pytest.mark.parametrize("first", [0, 1])
+async def test_a_call_came_when_it_began_whatever_was_told_of_it_first(
+    salon: Salon, pool: asyncpg.Pool, first: int
+) -> None:
+    """Of one call the ringing and the end are told: the answer does not depend on which of them came first."""
+    begun = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
+    moments = (begun, begun + timedelta(minutes=9))
+    async with pool.acquire() as conn:
+        for at in (moments[first], moments[1 - first], moments[1]):
+            await store.note_contact(
+                conn, salon.made.account.account_id, key="call:1", kind="call", at=at, session_id="9", phone_hash=b"1"
+            )
+    assert await pool.fetchval("select at from session_contact") == begun

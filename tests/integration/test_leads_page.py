@@ -149,3 +149,11 @@ async def test_the_key_is_on_no_page(owner: Owner) -> None:
     await owner.send("/integrations/uis", access_token=KEY)
     for path in ("/integrations/leads", "/deliveries", "/install", "/access", "/intake"):
         assert KEY not in await owner.page(path)
+
+
+@pytest.mark.parametrize("typed", ["²", "--5", "9" * 5000])
+async def test_what_is_no_number_is_told_and_breaks_nothing(owner: Owner, typed: str) -> None:
+    await owner.send(
+        "/integrations/leads", status=422, enabled="1", default_entity="source", default_source_id=typed,
+        default_site_id="43525",
+    )  # fmt: skip

@@ -14,8 +14,9 @@ from aiohttp.test_utils import TestClient, TestServer
 
 from e2e.stand.uis.app import RunningUis
 from server.app import build
-from server.delivery import notices
+from server.delivery import notices, relay
 from server.platform.clock import utc_now
+from server.platform.ids import new_id
 from server.settings import Settings
 from tests.conftest import eventually, make_salon
 from tests.factories import webhook
@@ -203,3 +204,20 @@ async def _topics(pool: asyncpg.Pool) -> list[tuple[str, str]]:
 
 async def _mailed(letters: Letters, number: int) -> bool:
     return len(letters.letters) == number
+
+
+async def test_rounds_in_which_something_got_through_are_no_outage(owner: Owner, pool: asyncpg.Pool) -> None:
+    """A few of many fail and are tried again: the owner is told of nothing, until one of them is given up."""
+    account_id, schedule = owner.salon.made.account.account_id, (1.0,) * 9
+
+    async def round_of(attempts: int) -> None:
+        one = relay.Parcel(new_id(), new_id(), attempts, False, {}, None, None, 0)
+        told = [(one, relay.Delivered("1", {})), (one, relay.TryAgain("unavailable", ""))]
+        async with pool.acquire() as conn, conn.transaction():
+            await notices.note(conn, account_id, "lead", told, schedule, (), now=utc_now())
+
+    for _ in range(2 * notices.TRIES_IN_A_ROW):
+        await round_of(1)
+    assert await _sorts(owner) == []
+    await round_of(len(schedule) + 1)
+    assert await _sorts(owner) == ["exhausted"]

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from datetime import datetime
 from typing import Any
 
 import asyncpg
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestClient, TestServer
 
 from e2e.stand.app import RunningStand
+from server.accounts import flow
+from server.app import build
 from server.bookings.flow import next_read
-from tests.conftest import Salon, eventually
+from server.platform.vault import load_vault
+from server.settings import Settings
+from tests.conftest import Salon, eventually, make_salon
 from tests.factories import MOSCOW, webhook
 
 
@@ -55,6 +62,43 @@ async def test_refused_token_is_shown_and_stops_the_calls(connected: Salon, stan
 
     await eventually(shown)
     assert (await connected.get("/bookings", record_id=56))["data"]
+
+
+async def test_a_refusal_of_the_former_login_does_not_end_the_one_entered_meanwhile(
+    dsn: str, pool: asyncpg.Pool, settings: Settings
+) -> None:
+    asked, go_on, tokens = asyncio.Event(), asyncio.Event(), list[str]()
+
+    async def record(request: web.Request) -> web.Response:
+        tokens.append(request.headers["Authorization"].rpartition(" ")[2])
+        if tokens[-1] == "former":
+            asked.set()
+            await go_on.wait()
+            return web.json_response({"success": False, "meta": {"message": "no"}}, status=401)
+        return web.json_response({"id": 58, "company_id": 4564, "deleted": True})
+
+    vendor = web.Application()
+    vendor.router.add_get("/api/v1/record/4564/58", record)
+    async with TestServer(vendor) as server:
+        own = settings.model_copy(update={"yclients_api_url": f"http://127.0.0.1:{server.port}"})
+        async with TestClient(TestServer(build(own, dsn))) as client:
+            salon, vault = await make_salon(client, pool, own), load_vault("", own.data_dir)
+            account_id = salon.made.account.account_id
+            async with pool.acquire() as conn:
+                await flow.connect(
+                    conn, vault, account_id, "yclients", "test", {"partner_token": "p", "user_token": "former"}
+                )
+            await salon.webhook(webhook(58))
+            await asyncio.wait_for(asked.wait(), 25)
+            async with pool.acquire() as conn:
+                await flow.connect(
+                    conn, vault, account_id, "yclients", "test", {"partner_token": "p", "user_token": "new"}
+                )
+            go_on.set()
+            await eventually(lambda: pool.fetchval("select deleted from booking where record_id = 58"), within_s=25)
+    assert tokens[0] == "former"
+    assert tokens[-1] == "new"
+    assert await pool.fetchval("select state from connection") == "active"
 
 
 @pytest.mark.parametrize("fault", ["429", "html", "500"])
