@@ -212,7 +212,9 @@ async def test_rounds_in_which_something_got_through_are_no_outage(owner: Owner,
 
     async def round_of(attempts: int) -> None:
         one = relay.Parcel(new_id(), new_id(), attempts, False, {}, None, None, 0)
-        told = [(one, relay.Delivered("1", {})), (one, relay.TryAgain("unavailable", ""))]
+        told: list[tuple[relay.Parcel, relay.Result]] = [
+            (one, relay.Delivered("1", {})), (one, relay.TryAgain("unavailable", "")),
+        ]  # fmt: skip
         async with pool.acquire() as conn, conn.transaction():
             await notices.note(conn, account_id, "lead", told, schedule, (), now=utc_now())
 
