@@ -265,6 +265,15 @@ def visitor(visitors: Any) -> Visitor:
     return made
 
 
+def fits(page: Page, path: Path, widths: tuple[int, ...] = (1280, 390)) -> None:
+    """A picture at each width; nothing is wider than the window."""
+    for width in widths:
+        page.set_viewport_size({"width": width, "height": 860})
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), f"{path.name} at {width}"
+        page.screenshot(path=path.with_name(f"{path.name}-{width}.png"), full_page=True)
+    page.set_viewport_size({"width": 1280, "height": 860})
+
+
 @pytest.fixture
 def shots(request: pytest.FixtureRequest) -> Path:
     """Where a story leaves its pictures (test-results/, not committed)."""

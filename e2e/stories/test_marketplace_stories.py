@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, Playwright, expect
 
-from e2e.conftest import ARGS, CHROMIUM, StandThread, World
+from e2e.conftest import ARGS, CHROMIUM, StandThread, World, fits
 from e2e.stand.state import StandConfig
 from tests.server_process import ServerProcess
 
@@ -55,15 +55,6 @@ def with_password(world: World, page: Page) -> None:
     expect(page.get_by_role("status")).to_be_visible()
     page.get_by_role("button", name="Выйти").click()
     expect(page).to_have_url(re.compile(r"/login$"))
-
-
-def fits(page: Page, path: Path, widths: tuple[int, ...] = (1280, 390)) -> None:
-    """A picture at each width; nothing is wider than the window."""
-    for width in widths:
-        page.set_viewport_size({"width": width, "height": 860})
-        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), f"{path.name} at {width}"
-        page.screenshot(path=path.with_name(f"{path.name}-{width}.png"), full_page=True)
-    page.set_viewport_size({"width": 1280, "height": 860})
 
 
 def test_two_branches_join_by_one_press_and_one_is_frozen(
