@@ -15,13 +15,15 @@ from zoneinfo import ZoneInfo
 
 from server.accounts import store as accounts
 from server.accounts.lookup import Known
-from server.calls import model, networks, store
+from server.calls import model, networks, store, telling
 from server.calls.model import RINGS_MOST, TALKS_MOST, Call, Rules, Signal, call_of
 from server.calls.settings import read_settings
 from server.clients import flow as clients
 from server.clients.model import Wanted
 from server.clients.templates import fill_template
 from server.delivery import outbox, relay
+from server.feed import flow as feed
+from server.matching import store as matching
 from server.platform.postgres import Conn, Row
 from server.platform.vault import Vault
 
@@ -30,6 +32,8 @@ POPUP_JOB = "calls.popup"
 #: Look at a call again when its time is over; key: the call.
 SETTLE_JOB = "calls.settle"
 _SOON = timedelta(seconds=20)
+#: An older call, found by a report, is nothing that reception would act on now.
+_FRESH = timedelta(hours=24)
 _MESSAGE_WAIT = timedelta(seconds=20)
 
 
@@ -112,6 +116,10 @@ async def _refresh(conn: Conn, known: Known, row: Row, *, now: datetime) -> None
     again = call.heard_at + _patience(call) if call.state != "over" else done.history_at
     if again is not None:
         await outbox.enqueue(conn, account_id, SETTLE_JOB, str(call_id), run_at=max(again, now))
+    if not row["asked"] and now - call.started_at <= _FRESH:
+        visit = await matching.visit_of_contact(conn, account_id, f"call:{row['session_id']}")
+        for event in telling.events(row["session_id"], call, done.company_id, visit):
+            await feed.publish(conn, account_id, event, now=now)
 
 
 async def rules_of(conn: Conn, account_id: UUID, call: Call) -> Rules:

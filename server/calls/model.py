@@ -56,6 +56,7 @@ class Signal:
     tags: tuple[Named, ...] = ()
     record: str | None = None
     phase: State | None = None  # of a silence: in which it was noted
+    external_id: str | None = None  # of a call that was ordered from here
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +83,7 @@ class Call:
     source: Named
     scenario: Named
     tags: tuple[Named, ...]
+    external_id: str = ""
 
     @property
     def facts(self) -> CallFacts:
@@ -116,6 +118,7 @@ def call_of(signals: Iterable[Signal]) -> Call:
         _seconds(_first(by_rank, lambda one: one.wait_s) or 0), _first(by_rank, lambda one: one.record),
         _named(by_rank, lambda one: one.site), _named(by_rank, lambda one: one.source),
         _named(by_rank, lambda one: one.scenario), _tags(told, report),
+        _first(by_rank, lambda one: one.external_id) or "",
     )  # fmt: skip
 
 

@@ -14,7 +14,7 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from server.accounts import store as accounts
-from server.chats import store
+from server.chats import store, telling
 from server.chats.model import Decision, Telling, Text, Want, decide, text_of
 from server.chats.settings import TextsIntegration, read_settings
 from server.clients import flow as clients
@@ -22,6 +22,8 @@ from server.clients.model import Wanted
 from server.clients.settings import CardSettings
 from server.clients.templates import fill_template
 from server.delivery import outbox, relay
+from server.feed import flow as feed
+from server.matching import store as matching
 from server.platform.postgres import Conn, Pool, Row
 
 #: Job: ask UIS about what is due of an account.
@@ -29,6 +31,8 @@ READ_JOB = "texts.read"
 #: Job: what waits is looked at anew, for the settings have changed.
 SETTLE_JOB = "texts.settle"
 _ONE_KEY = "all"
+#: An older one, found by a report, is nothing that reception would act on now.
+_FRESH = timedelta(hours=24)
 #: Reports show what happened after a moment, and sometimes later; after the last pause what is known must do.
 READ_PAUSES_S = (1.0, 5.0, 20.0, 60.0, 240.0)
 
@@ -97,6 +101,19 @@ async def settle(conn: Conn, account_id: UUID, text_id: UUID, *, now: datetime) 
     await store.keep(
         conn, account_id, text_id, text, decision, branch_client_id=client, reads=reads, next_read_at=read_at, now=now
     )
+    if not row["asked"] and decision.reason != "own_lead" and now - text.started_at <= _FRESH:
+        visit = await matching.visit_of_contact(conn, account_id, f"{text.kind}:{row['vendor_id']}")
+        await feed.publish(
+            conn,
+            account_id,
+            telling.event(
+                str(row["vendor_id"]),
+                replace(text, phone=await clients.shown_phone(conn, account_id, text.phone)),
+                decision.company_id,
+                visit,
+            ),
+            now=now,
+        )
 
 
 async def save(conn: Conn, account_id: UUID, wanted: TextsIntegration, *, now: datetime) -> None:

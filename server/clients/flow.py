@@ -54,6 +54,11 @@ async def want(conn: Conn, account_id: UUID, wanted: Wanted, *, now: datetime) -
     return Asked(branch_client_id, phone, new=True)
 
 
+async def shown_phone(conn: Conn, account_id: UUID, raw: str) -> str:
+    """The phone as E.164; empty for none, and for one nobody can be called by."""
+    return (phone_e164(raw, region=await store.phone_region(conn, account_id)) or "") if raw else ""
+
+
 def client_phone(raw: str, *, region: str) -> str:
     """The phone of a person as E.164, or a `NoClient`: hidden, broken, or the number of a service."""
     if not raw.strip():

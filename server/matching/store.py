@@ -78,6 +78,16 @@ async def note_contact(
     return done != "INSERT 0 0"
 
 
+async def visit_of_contact(conn: Conn, account_id: UUID, key: str) -> Row | None:
+    """The visit from which a call or a chat came, if it is known."""
+    return await conn.fetchrow(
+        "select v.visit_id, v.source, v.campaign, v.landing_page from session_contact c"
+        " join visit v on v.account_id = c.account_id and v.uis_session_id = c.uis_session_id"
+        " where c.account_id = $1 and c.key = $2 order by v.started_at desc limit 1",
+        account_id, key,
+    )  # fmt: skip
+
+
 async def session_contacts(
     conn: Conn, account_id: UUID, phone_hash: bytes, *, since: datetime, until: datetime
 ) -> list[Row]:

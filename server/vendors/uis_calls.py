@@ -100,10 +100,15 @@ def told_of(told: Notification, trusts: TrustLink) -> Told:
             told.key, event, told.at, direction=direction,  # type: ignore[arg-type]
             contact=told.contact_phone, number=told.virtual_phone, employee=employee,
             talk_s=told.file_s if event == "record" else told.talk_s, wait_s=told.wait_s, site=(None, told.site),
-            scenario=(None, told.scenario), tags=tags,
+            scenario=(None, told.scenario), tags=tags, external_id=_external_id(told),
         ),
         _trusted(told.file_link, trusts) if event in ("record", "voice") else None,
     )  # fmt: skip
+
+
+def _external_id(told: Notification) -> str | None:
+    found = told.facts.get("external_id")
+    return found[:64] if isinstance(found, str) and found else None
 
 
 def told_by_report(row: CallRow, trusts: TrustLink, *, read_at: datetime) -> list[Told]:
