@@ -18,7 +18,7 @@ from zoneinfo import ZoneInfo
 from server.accounts import store as accounts
 from server.accounts.lookup import Known
 from server.calls import flow, networks, recordings, store
-from server.calls.model import Call, Checked, Entry, call_of, check_number, entry_of, phone_digits
+from server.calls.model import Call, Entry, call_of, entry_of, phone_digits
 from server.calls.settings import read_settings
 from server.delivery import outbox, relay, rounds
 from server.delivery.relay import Delivered, Held, Parcel, Refused, Result, TryAgain
@@ -83,7 +83,10 @@ class Surroundings:
 
 
 async def setup(around: Surroundings, desk: TelephonyDesk, network_id: UUID, *, now: datetime) -> None:
-    """Job `networks.SETUP_JOB`: the booking system is told whether telephony is on. `Away` ends as another try."""
+    """Job `networks.SETUP_JOB`: the booking system is told whether telephony is on. `Away` ends as another try.
+
+    A refusal may have been an error of the other side's: it is asked again now and then, while telephony is wanted.
+    """
     async with around.pool.acquire() as conn:
         on = await networks.wanted(conn, around.account_id, network_id)
         token = await networks.token(conn, around.vault, around.account_id, network_id)
@@ -103,6 +106,8 @@ async def setup(around: Surroundings, desk: TelephonyDesk, network_id: UUID, *, 
         await networks.mark(conn, around.account_id, network_id, state, note, now=now)
         if state == "on":
             await relay.release(conn, around.account_id, "call", now=now)
+    if state == "refused" and on:
+        raise outbox.Later(now + networks.ASK_AGAIN, note)
 
 
 async def no_token(around: Surroundings, network_id: UUID, *, now: datetime) -> None:
@@ -163,14 +168,14 @@ async def deliver(around: Surroundings, desk: TelephonyDesk | None, *, now: date
     """Brings what is due to the history, one group; answers when something is due next."""
     async with around.pool.acquire() as conn:
         settings = read_settings(await accounts.integration_settings(conn, around.account_id, "telephony"))
-    send = partial(_send, around, desk) if desk else None
+    send = partial(_send, around, desk, now) if desk else None
     return await rounds.deliver(
         around.pool, rounds.Round("call", around.schedule_s, GROUP, own=NETWORK_CODES), around.account_id, accounts, send,
         enabled=settings.enabled, now=now,
     )  # fmt: skip
 
 
-async def _send(around: Surroundings, desk: TelephonyDesk, parcels: Sequence[Parcel]) -> rounds.Told:
+async def _send(around: Surroundings, desk: TelephonyDesk, now: datetime, parcels: Sequence[Parcel]) -> rounds.Told:
     gate = asyncio.Semaphore(_AT_ONCE)
     async with around.pool.acquire() as conn:
         rows = await store.calls(conn, around.account_id, [parcel.subject_id for parcel in parcels])
@@ -181,12 +186,14 @@ async def _send(around: Surroundings, desk: TelephonyDesk, parcels: Sequence[Par
         if row is None:
             return parcel, Refused("gone", "the call is no longer here")
         async with gate:
-            return parcel, await _tell(around, desk, parcel, row, records_come)
+            return parcel, await _tell(around, desk, parcel, row, records_come, now=now)
 
     return rounds.Told(list(await asyncio.gather(*(one(parcel) for parcel in parcels))))
 
 
-async def _tell(around: Surroundings, desk: TelephonyDesk, parcel: Parcel, row: Row, records_come: bool) -> Result:
+async def _tell(
+    around: Surroundings, desk: TelephonyDesk, parcel: Parcel, row: Row, records_come: bool, *, now: datetime
+) -> Result:
     async with around.pool.acquire() as conn:
         token = await _token(conn, around, row["network_id"])
         state = await networks.state(conn, around.account_id, row["network_id"]) if row["network_id"] else None
@@ -208,10 +215,8 @@ async def _tell(around: Surroundings, desk: TelephonyDesk, parcel: Parcel, row: 
     except Away as away:
         return TryAgain(away.code, str(away), after_s=away.after_s, sent=away.sent)
     except TokenRefused as refusal:
-        async with around.pool.acquire() as conn:
-            await networks.mark(
-                conn, around.account_id, row["network_id"], "refused", str(refusal), now=row["updated_at"]
-            )
+        async with around.pool.acquire() as conn, conn.transaction():
+            await networks.refuse(conn, around.account_id, row["network_id"], str(refusal), now=now)
         return Held(NETWORK_CODES[0], str(refusal), scope="kind")
     except Rejected as refusal:
         return Refused("refused", str(refusal))
@@ -246,18 +251,6 @@ async def _look(
 
 def _zone(known: Known, company_id: int) -> str:
     return next((one.timezone for one in known.branches if one.company_id == company_id), known.zone.key)
-
-
-# --- whether the other system's routing knows our numbers
-
-
-async def check_numbers(around: Surroundings, desk: TelephonyDesk | None, *, now: datetime) -> list[Checked]:
-    """Of each number of the settings whether calls delivered lately stand in its branch's list there."""
-    async with around.pool.acquire() as conn:
-        settings = read_settings(await accounts.integration_settings(conn, around.account_id, "telephony"))
-    numbers = [row.number for network in settings.networks for row in network.numbers]
-    shown = await _shown(around, desk, now=now) if desk else {}
-    return [check_number(number, shown.get(number)) for number in numbers]
 
 
 async def _shown(

@@ -335,22 +335,3 @@ def entry_of(session_id: str, call: Call, link: str) -> Entry:
         session_id, kinds[call.direction], missed, phone_digits(call.contact), call.number,
         0 if missed else call.talk_s, call.started_at, link,
     )  # fmt: skip
-
-
-# --- whether the other system's routing knows our numbers
-
-
-@dataclass(frozen=True, slots=True)
-class Checked:
-    """One of our numbers: whether calls told under it show in its branch. `unknown`: there was none to look for.
-
-    The other system has no way to read its routing, so this is all that can be seen from here; `numbers.py` compares
-    what its owner copies from there.
-    """
-
-    number: str
-    match: Literal["equal", "differs", "unknown"]
-
-
-def check_number(number: str, shown: bool | None) -> Checked:
-    return Checked(number, "unknown" if shown is None else "equal" if shown else "differs")

@@ -6,7 +6,7 @@ the vendor and notes what became of it with `mark`.
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Literal
 from uuid import UUID
 
@@ -18,6 +18,8 @@ from server.platform.postgres import Conn, Row
 from server.platform.vault import Vault
 
 SETUP_JOB = "calls.setup"
+#: How long after a refusal the vendor is asked again.
+ASK_AGAIN = timedelta(minutes=15)
 State = Literal["new", "on", "off", "refused"]
 
 
@@ -83,6 +85,12 @@ async def mark(conn: Conn, account_id: UUID, network_id: UUID, state: State, not
         "update network set state = $3, state_note = $4, updated_at = $5 where account_id = $1 and network_id = $2",
         account_id, network_id, state, note[:500], now,
     )  # fmt: skip
+
+
+async def refuse(conn: Conn, account_id: UUID, network_id: UUID, note: str, *, now: datetime) -> None:
+    """The vendor took the token and takes it no more; it is asked again after a while, for it may have been an error."""
+    await mark(conn, account_id, network_id, "refused", note, now=now)
+    await outbox.enqueue(conn, account_id, SETUP_JOB, str(network_id), run_at=now + ASK_AGAIN)
 
 
 async def state(conn: Conn, account_id: UUID, network_id: UUID) -> State | None:

@@ -136,51 +136,6 @@ async def calls(conn: Conn, account_id: UUID, call_ids: Sequence[UUID]) -> dict[
 # --- looking
 
 
-async def page(
-    conn: Conn,
-    account_id: UUID,
-    *,
-    before: tuple[datetime, UUID] | None,
-    limit: int,
-    direction: str | None = None,
-    outcome: str | None = None,
-    history: str | None = None,
-    company_id: int | None = None,
-    number: str | None = None,
-) -> list[Row]:
-    """Newest first, with how the history entry stands (`delivery_*`). `history`: a state of a delivery, or skipped."""
-    return await conn.fetch(
-        f"select {_SHOWN} where c.account_id = $1 and ($2::timestamptz is null or (c.started_at, c.call_id) < ($2, $3::uuid))"
-        " and ($4::text is null or c.direction = $4) and ($5::text is null or c.outcome = $5)"
-        " and ($6::text is null or coalesce(d.state, c.history) = $6) and ($7::bigint is null or c.company_id = $7)"
-        " and ($8::text is null or c.number = $8) order by c.started_at desc, c.call_id desc limit $9",
-        account_id, before[0] if before else None, before[1] if before else None, direction, outcome, history, company_id,
-        number, limit,
-    )  # fmt: skip
-
-
-async def one(conn: Conn, account_id: UUID, call_id: UUID) -> tuple[Row, list[Row]] | None:
-    """A call as in `page`, and its events, oldest first: key, event, at, received_at, facts; no link."""
-    row = await conn.fetchrow(f"select {_SHOWN} where c.account_id = $1 and c.call_id = $2", account_id, call_id)
-    if row is None:
-        return None
-    events = await conn.fetch(
-        "select key, event, at, received_at, facts from call_event where account_id = $1 and call_id = $2 order by at, key",
-        account_id, call_id,
-    )  # fmt: skip
-    return row, events
-
-
-_SHOWN = (
-    "c.call_id, c.session_id, c.direction, c.state, c.outcome, c.told, c.started_at, c.ended_at, c.contact, c.number,"
-    " c.employee, c.transferred, c.talk_s, c.wait_s, c.facts, c.network_id, c.company_id, c.record is not null as has_record,"
-    " c.popup, c.popup_why, c.popup_note, c.popup_at, c.history, c.history_why, c.history_at, c.client, c.client_why,"
-    " c.asked, c.created_at, c.updated_at, d.delivery_id, d.state as delivery_state, d.code as delivery_code,"
-    " d.error as delivery_error, d.sent_at as delivery_sent_at, d.next_attempt_at as delivery_next_at"
-    " from call c left join delivery d on d.account_id = c.account_id and d.kind = 'call' and d.subject_id = c.call_id"
-)
-
-
 async def recording(conn: Conn, account_id: UUID, call_id: UUID) -> tuple[bytes | None, str] | None:
     """The sealed link and the state of a call; None: there is no such call."""
     row = await conn.fetchrow(

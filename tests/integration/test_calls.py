@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from typing import Any
 
 import asyncpg
 import pytest
 
 from e2e.stand.app import RunningStand
+from server.calls import networks
 from server.settings import Settings
 from tests.conftest import eventually
 from tests.integration.phone_calls import CALLER, FIRST, SECOND, STRANGE, Line, connected_line, new_call
@@ -97,6 +99,27 @@ async def test_calls_of_a_network_that_is_not_connected_wait_but_for_those_a_fil
     assert (row["history_why"], row["client"], row["client_why"]) == ("filter_type", "skipped", "filter_type")
     await line.until(missed, history="wanted", client="wanted")
     assert await line.pool.fetchval("select state from delivery where kind = 'call'") == "held"
+
+
+async def test_a_token_that_was_refused_is_tried_again_and_what_waited_is_told(line: Line) -> None:
+    switches = line.stand.stand.switches
+    token, line.network.crm_token = line.network.crm_token, "another"
+    switches.voip_unknown_token = 401
+    call = new_call()
+    await line.tell("lost_call_session", call)
+
+    async def refused() -> Any:
+        return await line.pool.fetchval(
+            "select state = 'refused' and exists (select 1 from delivery where kind = 'call' and state = 'held') from network"
+        )
+
+    await eventually(refused)
+    later = await line.pool.fetchval("select run_at - now() from job where kind = $1", networks.SETUP_JOB)
+    assert timedelta(minutes=14) < later <= networks.ASK_AGAIN
+    line.network.crm_token = token
+    await line.pool.execute("update job set run_at = now() where kind = $1", networks.SETUP_JOB)
+    assert [row["status"] for row in await line.history(call)] == ["missed"]
+    assert await line.pool.fetchval("select state from network") == "on"
 
 
 async def test_a_call_is_dated_by_the_clock_of_its_branch(line: Line) -> None:

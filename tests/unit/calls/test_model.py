@@ -15,7 +15,6 @@ from server.calls.model import (
     Rules,
     Signal,
     call_of,
-    check_number,
     entry_of,
     kept,
     needs_report,
@@ -226,7 +225,3 @@ def test_an_entry_says_what_happened() -> None:
     spoken = entry_of("1", call_of([RING, LOST, at("voice", 30, record="vm", talk_s=9)]), "")
     assert (spoken.missed, spoken.duration_s) == (True, 0)
     assert "https://a/" not in repr(answered)
-
-
-def test_a_number_is_known_there_only_where_its_calls_show() -> None:
-    assert [check_number("7495", shown).match for shown in (None, True, False)] == ["unknown", "equal", "differs"]
