@@ -15,7 +15,7 @@ export PYTHONPATH := $(CURDIR)
 $(shell [ -x $(PY) ] || rm -f $(VENV)/.runtime $(VENV)/.dev)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test install setup dev fmt lint unit integration e2e faults bench js js-test docs deps check system clean
+.PHONY: help run test install setup dev fmt lint unit integration e2e faults bench js js-test extension docs deps check system clean
 
 help: ## this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -64,7 +64,13 @@ snippets/dist/meta.json: node_modules/.installed $(wildcard snippets/src/*.ts) s
 widget/dist/meta.json: node_modules/.installed $(wildcard widget/src/*.ts widget/src/*.tsx widget/src/*.css widget/src/view/*.tsx) widget/build.mjs widget/budget.json
 	@bash deploy/node.sh node widget/build.mjs
 
-js: snippets/dist/meta.json widget/dist/meta.json ## build the browser scripts and the workplace, and check their budgets
+js: snippets/dist/meta.json widget/dist/meta.json widget/dist/extension/manifest.json ## build the browser scripts, the workplace and the extension, and check their budgets
+
+widget/dist/extension/manifest.json: node_modules/.installed $(wildcard widget/extension/src/*.ts widget/extension/static/* widget/extension/static/_locales/*/*) widget/extension/build.mjs widget/extension/manifest.json
+	@bash deploy/node.sh node widget/extension/build.mjs
+
+extension: $(VENV)/.runtime widget/dist/extension/manifest.json ## pack the browser's extension for a server (SERVER=https://yclick.example)
+	@$(if $(SERVER),YCLICK_PUBLIC_URL=$(SERVER)) $(PY) -m server extension
 
 # --- checks, fastest first
 
@@ -84,6 +90,7 @@ lint: $(VENV)/.dev node_modules/.installed ## lint, strict types, import rules
 js-test: js ## tests of the scripts' pure parts
 	bash deploy/node.sh npx vitest run --root snippets
 	bash deploy/node.sh npx vitest run --root widget
+	bash deploy/node.sh npx vitest run --root widget/extension
 
 unit: $(VENV)/.dev ## pure tests
 	$(PY) -m pytest tests/unit

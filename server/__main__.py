@@ -106,6 +106,11 @@ def _parser() -> argparse.ArgumentParser:
     spool.add_argument("--days", type=_positive, default=30)
     spool.set_defaults(run=_spool)
 
+    extension = commands.add_parser("extension", help="pack the browser's extension for this server")
+    extension.add_argument("--out", default="yclick-extension.zip", help="the zip to write")
+    extension.add_argument("--unpacked", action="store_true", help="write a folder instead")
+    extension.set_defaults(run=_extension)
+
     secrets = commands.add_parser("secrets", help="sealed credentials").add_subparsers(required=True)
     rotate = secrets.add_parser(
         "rotate", help="seal everything anew with the current master key, beside running servers"
@@ -252,6 +257,29 @@ def _check(arguments: argparse.Namespace) -> int:
     from server import checks
 
     return int(_run(checks.run(_settings())))
+
+
+def _extension(arguments: argparse.Namespace) -> int:
+    """Needs no database: only this server's address and the cabinets it works in."""
+    from pathlib import Path
+
+    from server.app import places
+    from server.workplace import extension
+
+    settings, built = _settings(), places()[2] / "extension"
+    told: dict[str, Any] = {"server": settings.base_url, "cabinets": settings.yclients_frame_hosts}
+    out = Path(arguments.out)
+    try:
+        if arguments.unpacked:
+            for name, body in extension.files(built, **told).items():
+                (out / name).parent.mkdir(parents=True, exist_ok=True)
+                (out / name).write_bytes(body)
+        else:
+            out.write_bytes(extension.pack(built, **told))
+    except FileNotFoundError:
+        raise Refusal("the extension is not built: run `make js`") from None
+    print(f"{out}: for {settings.base_url}")
+    return 0
 
 
 def _account(arguments: argparse.Namespace) -> int:

@@ -15,7 +15,8 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -125,13 +126,18 @@ class Database:
         self._folder = Path(tempfile.mkdtemp(prefix="yclick-database-"))
         self._folder.chmod(0o755)
         self._cluster = EmbeddedPostgres(self._folder / "data", owner="command")
-        self.dsn = asyncio.run(self._cluster.start())
+        # A thread of its own: a browser's loop may run in the caller's. It stays, for PostgreSQL ends with who started it.
+        self._thread = ThreadPoolExecutor(1)
+        self.dsn = self._run(self._cluster.start())
+
+    def _run(self, work: Coroutine[Any, Any, T]) -> T:
+        return self._thread.submit(asyncio.run, work).result(60)
 
     def stop(self) -> None:
-        asyncio.run(self._cluster.stop())
+        self._run(self._cluster.stop())
 
     def back(self) -> None:
-        assert asyncio.run(self._cluster.start()) == self.dsn
+        assert self._run(self._cluster.start()) == self.dsn
 
     def freeze(self) -> None:
         """All its processes stand still: connections stay open and nothing answers."""
@@ -143,6 +149,7 @@ class Database:
     def clean(self) -> None:
         self.thaw()
         self.stop()
+        self._thread.shutdown()
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def _signal(self, number: int) -> None:

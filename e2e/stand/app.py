@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
-from e2e.stand import cabinet, control, marketplace, pages, people_rest, rest, voip
+from e2e.stand import cabinet, control, journal, marketplace, pages, people_rest, rest, voip
 from e2e.stand.hooks import HookSender
 from e2e.stand.state import Stand, StandConfig
 from e2e.stand.uis.app import make_uis_app
@@ -28,7 +28,7 @@ def make_app(stand: Stand) -> web.Application:
     app[rest.STAND] = stand
     app[rest.HOOKS] = HookSender(stand)
     app.add_routes(control.routes)
-    for part in (rest, marketplace, voip, people_rest, cabinet):
+    for part in (rest, marketplace, voip, people_rest, cabinet, journal):
         app.add_routes(part.routes)
     app[UIS] = stand.uis
     app.add_subapp("/uis/", make_uis_app(stand.uis))

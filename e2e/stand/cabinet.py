@@ -30,10 +30,10 @@ async def state(request: web.Request) -> web.Response:
     """All that the page shows."""
     if request.remote not in ("127.0.0.1", "::1"):
         raise web.HTTPForbidden
-    return web.json_response(_shown(request.app[STAND], int(request.match_info["c"])))
+    return web.json_response(shown(request.app[STAND], int(request.match_info["c"])))
 
 
-def _shown(stand: Stand, company_id: int) -> dict[str, Any]:
+def shown(stand: Stand, company_id: int) -> dict[str, Any]:
     company, network, people = stand.companies[company_id], stand.telephony.of_company(company_id), stand.people
     assert network is not None
     popups = [

@@ -41,12 +41,17 @@ def redirect_url(stand: Stand, salon_ids: list[int]) -> str:
     else:
         query += [(f"salon_ids[{number}]", str(salon_id)) for number, salon_id in enumerate(salon_ids)]
     if stand.switches.app_user_data:
-        plain = json.dumps(USER, ensure_ascii=False).encode()
-        data = base64.b64encode(plain)
-        signed = plain if stand.switches.app_sign == "decoded" else data
-        sign = hmac.new(stand.config.partner_token.encode(), signed, hashlib.sha256).hexdigest()
-        query += [("user_data", data.decode()), ("user_data_sign", sign)]
+        data, sign = signed_user(stand)
+        query += [("user_data", data), ("user_data_sign", sign)]
     return f"{stand.config.app_connect_url}?{urlencode(query)}"
+
+
+def signed_user(stand: Stand) -> tuple[str, str]:
+    """`user_data` and `user_data_sign`."""
+    plain = json.dumps(USER, ensure_ascii=False).encode()
+    data = base64.b64encode(plain)
+    signed = plain if stand.switches.app_sign == "decoded" else data
+    return data.decode(), hmac.new(stand.config.partner_token.encode(), signed, hashlib.sha256).hexdigest()
 
 
 def install(stand: Stand, salon_id: int, status: str, source: str) -> None:

@@ -38,6 +38,8 @@ class StandConfig:
     application_id: int = 777
     app_connect_url: str = ""  # where «Подключить» leads
     app_hook_url: str = ""  # where uninstall and freeze are told
+    app_panel_url: str = ""  # `chat_url` of the panel in the journal
+    app_settings_url: str = ""  # the tab in the card of the application (`is_iframe`)
 
 
 @dataclass
@@ -90,6 +92,9 @@ class Switches:
     app_sign: str = "decoded"  # what is signed: decoded (the JSON), base64 (as the vendor's text says)
     app_callback: str = ""  # a fault: html, html_done (an HTML page, and installed all the same), 400, 403, 500, hang
     app_status: str = ""  # a fault of the status: html, 500, 401
+    # the cabinet's pages; what the vendor really sends is not known
+    cabinet_csp: str = "strict"  # strict, none
+    cabinet_page: str = "usual"  # usual, changed (another root), broken (nothing comes), wiping, hostile
 
 
 @dataclass

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from typing import Any, Literal
 
 import pytest
 from playwright.sync_api import Browser, Playwright
 
 from e2e.conftest import ARGS, CHROMIUM
+from e2e.workplace.cabinet import Cabinet, Guest, guest
 from e2e.workplace.reception import Operator, Reception
 from server.accounts.model import Role
 
@@ -52,3 +54,24 @@ def operator(desk_browser: Browser, reception: Reception) -> Iterator[Callable[.
     for one in made:
         one.context.close()
     assert [one.errors for one in made] == [[] for _ in made]
+
+
+@pytest.fixture(scope="session")
+def _cabinet() -> Iterator[Cabinet]:
+    made = Cabinet()
+    yield made
+    made.stop()
+
+
+@pytest.fixture
+def cabinet(_cabinet: Cabinet) -> Cabinet:
+    """The simulated cabinet of a salon of this story's own."""
+    _cabinet.refresh()
+    return _cabinet
+
+
+@pytest.fixture
+def guests(playwright: Playwright, cabinet: Cabinet) -> Iterator[Callable[..., Guest]]:
+    """Makes people with browsers of their own: `guests()`, `guests(extension=False)`, `guests(width=390)`."""
+    with ExitStack() as browsers:
+        yield lambda **options: browsers.enter_context(guest(playwright, cabinet, **options))

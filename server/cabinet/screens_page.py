@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from uuid import UUID
 
 from aiohttp import web
@@ -11,20 +12,38 @@ from server.accounts.lookup import Known
 from server.accounts.model import LoginSession, Role
 from server.cabinet import words
 from server.cabinet.frame import locale_of, private, render
-from server.keys import HUB, POOL, SETTINGS
+from server.keys import HUB, POOL, SETTINGS, WIDGET
 from server.platform.clock import utc_now
 from server.platform.web import Problem
-from server.workplace import people, store
+from server.workplace import extension, people, store
 
 routes = web.RouteTableDef()
 #: What may stand after `?done=`; a text of `words` each.
-DONE = ("screen_ended", "operator_saved", "operator_removed")
+DONE = ("screen_paired", "screen_ended", "operator_saved", "operator_removed")
 
 
 @routes.get("/screens")
 @private
 async def screens_page(request: web.Request, session: LoginSession, known: Known) -> web.StreamResponse:
     return await _page(request, session, known, done=request.query.get("done", ""))
+
+
+@routes.get(f"/screens/{extension.FILE_NAME}")
+@private
+async def packed_extension(request: web.Request, session: LoginSession, known: Known) -> web.StreamResponse:
+    """The extension for this very server; it holds no secret, only addresses."""
+    settings, built = request.app[SETTINGS], request.app[WIDGET].extension
+    try:
+        body = await asyncio.to_thread(
+            extension.pack, built, server=settings.base_url, cabinets=settings.yclients_frame_hosts
+        )  # fmt: skip
+    except FileNotFoundError:
+        error = words.text("extension_not_built", locale_of(session, known))
+        return await _page(request, session, known, error=error, status=503)
+    return web.Response(
+        body=body, content_type="application/zip",
+        headers={"Content-Disposition": f'attachment; filename="{extension.FILE_NAME}"'},
+    )  # fmt: skip
 
 
 async def _page(

@@ -18,6 +18,7 @@ from aiohttp import web
 
 from server.keys import READ_FRAME, SETTINGS, WIDGET
 from server.platform.web import Problem
+from server.workplace import extension
 
 routes = web.RouteTableDef()
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,80}(?:\.[A-Za-z0-9_-]{1,20}){1,4}")
@@ -92,6 +93,11 @@ class Widget:
     def built(self) -> bool:
         return self.path("app.js") is not None
 
+    @property
+    def extension(self) -> Path:
+        """The browser's extension, built and not yet packed for a server."""
+        return self._folder / "extension"
+
     def asset(self, name: str) -> str:
         """Address with the content's hash, so that a browser may keep the file for a year; empty: there is no such file."""
         return f"/workplace/assets/{name}?{self.tag(name)}" if self.path(name) else ""
@@ -104,7 +110,7 @@ class Widget:
 
 
 def framing(settings_hosts: tuple[str, ...], base_url: str) -> str:
-    """The policy of the page: its own bundle and server, framed by these hosts."""
+    """The policy of the page: its own bundle and server, framed by these origins."""
     socket = re.sub(r"^http", "ws", base_url)
     return (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob: https:; font-src 'self'; "
@@ -124,11 +130,11 @@ def _page(request: web.Request, *, told: Mapping[str, Any], message: str = "", s
     locale = _locale(request)
     if not message and not widget.built():
         message, status = _TEXTS[locale]["not_built"], 503
+    # The extension's page stands between ours and YCLIENTS: whatever policy YCLIENTS has, its frame is let in.
+    framed_by = settings.yclients_frame_hosts + ((extension.ORIGIN,) if told["surface"] == "extension" else ())
     return web.Response(
         text=widget.render(locale=locale, told=told, message=message), content_type="text/html", status=status,
-        headers={
-            "Cache-Control": "no-store", "Content-Security-Policy": framing(settings.yclients_frame_hosts, settings.base_url),
-        },
+        headers={"Cache-Control": "no-store", "Content-Security-Policy": framing(framed_by, settings.base_url)},
     )  # fmt: skip
 
 
