@@ -3,7 +3,7 @@
 Promises: every booking is applied in a transaction of its own and the place is kept after the whole page, so a crash
 repeats one page at most and that changes nothing; a step whose lease went to another keeps no place; a booking that
 cannot be read is counted and stops no other; webhooks go on meanwhile and win, for nothing newer is overwritten;
-memory holds one page. What is read is settled at the start: a branch or a zone that changes later moves no place.
+memory holds one page; a branch that may not be read keeps no other waiting. What is read is settled at the start: a branch or a zone that changes later moves no place.
 """
 
 from __future__ import annotations
@@ -101,7 +101,7 @@ async def step(
     except SourceAway as away:
         return await store.put_off(pool, job, next_at=now + timedelta(seconds=away.retry_after_s), error=str(away))
     except SourceRefused as refused:
-        return await store.put_off(pool, job, next_at=now + _REFUSED_PAUSE, error=str(refused))
+        return await store.set_aside(pool, job, next_at=now, else_at=now + _REFUSED_PAUSE, error=str(refused))
     held = await store.renew_backfill(pool, job, lease_until=clock() + LEASE)
     if held is None:
         return None

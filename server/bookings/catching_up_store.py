@@ -257,6 +257,18 @@ async def put_off(pool: Pool, job: Backfill, *, next_at: datetime, error: str) -
     return await _changed(pool, job, "lease_until = null, next_at = $4, last_error = $5", next_at, error[:500])
 
 
+async def set_aside(pool: Pool, job: Backfill, *, next_at: datetime, else_at: datetime, error: str) -> Backfill | None:
+    """What is being read goes behind all that is left, from its first page. `else_at`: when to go on where nothing of
+    another branch is left."""
+    return await _changed(
+        pool, job,
+        "lease_until = null, last_error = $4, page = 1, parts = (parts - slice) || jsonb_build_array(parts -> slice),"
+        " next_at = case when exists (select 1 from jsonb_array_elements(parts) with ordinality as left_over (part, place)"
+        "  where place > slice + 1 and part -> 0 <> parts -> slice -> 0) then $5::timestamptz else $6 end",
+        error[:500], next_at, else_at,
+    )  # fmt: skip
+
+
 async def set_state(conn: Conn, account_id: UUID, backfill_id: UUID, state: str, *, now: datetime) -> bool:
     """Pauses, resumes (`running`) or cancels a backfill that has not ended; one that is there already stays as it is."""
     done = await conn.execute(

@@ -15,7 +15,7 @@ from e2e.stand.app import RunningStand
 from server.accounts.model import Branch
 from server.bookings import backfill, reconcile
 from server.bookings import catching_up_store as store
-from server.bookings.source import SourcePage
+from server.bookings.source import SourcePage, SourceRefused
 from server.platform.clock import utc_now
 from server.settings import Settings
 from tests.conftest import Salon, eventually
@@ -358,12 +358,13 @@ async def _claimed(pool: asyncpg.Pool, at: datetime) -> store.Backfill:
     return job
 
 
-async def _far(pool: asyncpg.Pool, salon: Salon, days: int) -> datetime:
+async def _far(pool: asyncpg.Pool, salon: Salon, days: int, *more: Branch) -> datetime:
     """A backfill that is due in two days only: the server's own worker stays away. Answers when it is due."""
     at = utc_now() + timedelta(days=2)
     async with pool.acquire() as conn, conn.transaction():
         account, until = salon.made.account.account_id, utc_now()
-        await backfill.start(conn, account, salon.made.branches, since=until - timedelta(days=days), now=until)
+        branches = (*salon.made.branches, *more)
+        await backfill.start(conn, account, branches, since=until - timedelta(days=days), now=until)
         await conn.execute("update backfill set next_at = $1", at)
     return at
 
@@ -418,6 +419,38 @@ async def test_branches_that_come_and_change_move_no_place(salon: Salon, pool: a
         branches = (newcomer, replace(branch, timezone="Asia/Kamchatka"))
     assert source.asked == wanted
     assert (await _state(pool, salon)).state == "done"
+
+
+async def test_a_branch_that_may_not_be_read_keeps_no_other_waiting(salon: Salon, pool: asyncpg.Pool) -> None:
+    """The months of the others come in meanwhile; its own wait, with the reason, and come when a person has mended it."""
+    (own,) = salon.made.branches
+    other = replace(own, branch_id=salon.made.account.account_id, company_id=1)
+    at, branches = await _far(pool, salon, 20, other), (own, other)
+    refused = {1}
+
+    class Source(Pages):
+        async def created(self, branch: Branch, first: date, last: date, page: int) -> SourcePage:
+            if branch.company_id in refused:
+                raise SourceRefused("the licence has ended")
+            return await super().created(branch, first, last, page)
+
+    source = Source(last=True)
+    while (state := await _state(pool, salon)).next_at <= at:
+        await backfill.step(pool, source, Taken(), branches, await _claimed(pool, at), now=at, clock=lambda: at)
+    assert {company for company, _, _ in source.asked} == {own.company_id}
+    assert len(source.asked) == state.slices / 2
+    assert (state.state, state.last_error, state.next_at) == (
+        "running",
+        "the licence has ended",
+        at + timedelta(hours=1),
+    )
+    refused.clear()
+    at += timedelta(hours=1)
+    while (await _state(pool, salon)).state == "running":
+        await backfill.step(pool, source, Taken(), branches, await _claimed(pool, at), now=at, clock=lambda: at)
+    assert sorted(source.asked) == sorted(
+        (part.branch.company_id, part.first, part.last) for part in backfill.slices(branches, state.since, state.until)
+    )
 
 
 async def test_a_branch_that_is_gone_is_passed_by(salon: Salon, pool: asyncpg.Pool) -> None:
