@@ -3,7 +3,8 @@
 Promises: every booking is applied in a transaction of its own and the place is kept after the whole page, so a crash
 repeats one page at most and that changes nothing; a step whose lease went to another keeps no place; a booking that
 cannot be read is counted and stops no other; webhooks go on meanwhile and win, for nothing newer is overwritten;
-memory holds one page; a branch that may not be read keeps no other waiting. What is read is settled at the start: a branch or a zone that changes later moves no place.
+memory holds one page; a branch that may not be read keeps no other waiting. What is read is settled at the start: a
+branch or a zone that changes later moves no place.
 """
 
 from __future__ import annotations
