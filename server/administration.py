@@ -24,6 +24,8 @@ from server.chats import store as text_store
 from server.chats.source import SourceAway as TextsAway
 from server.delivery import inbox, notices, relay, replays
 from server.delivery.spool import Spool
+from server.marketplace import store as marketplace
+from server.marketplace.model import link_json
 from server.platform.bus import MemoryBus
 from server.platform.clock import utc_now
 from server.platform.egress import Unauthorized
@@ -173,6 +175,7 @@ async def _show(conn: Conn, settings: Settings, arguments: argparse.Namespace) -
                 "account_id": str(account_id),
                 "name": row["name"],
                 **flow.public_json(sites[0], branches, settings.base_url),
+                "marketplace": [link_json(link) for link in await marketplace.links(conn, account_id)],
             }
         )
     if arguments.json:
@@ -181,6 +184,8 @@ async def _show(conn: Conn, settings: Settings, arguments: argparse.Namespace) -
     for item in shown:
         companies = ", ".join(str(branch["company_id"]) for branch in item["branches"]) or "none"
         _say(f"{item['account_id']}  {item['name']}  {item['site']['domain']}  branches: {companies}")
+        for link in item["marketplace"]:
+            _say(f"    marketplace: branch {link['company_id']} {link['state']} {link['code']}".rstrip())
     if not shown:
         _say("no accounts yet; make one: yclick account create --name NAME --site DOMAIN --branch COMPANY_ID")
     return 0

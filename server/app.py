@@ -42,6 +42,7 @@ from server.keys import (
     READ_REDIRECT,
     RECORDINGS,
     SCRIPTS,
+    SEES_BRANCH,
     SETTINGS,
     SPOOL,
     VAULT,
@@ -162,6 +163,7 @@ def _resources(dsn: str, role: Role):  # type: ignore[no-untyped-def]
             app[RECORDINGS] = worker.open_recording
             app[DESCRIBE_BRANCHES] = worker.describe_branches
             app[AUTHORIZE], app[PROVE_UIS] = worker.authorize, worker.prove_uis
+            app[SEES_BRANCH] = worker.sees_branch
             app[OUTSIDE], app[READ_FRAME] = worker.outside, worker.frame_asked
             if role != "worker":
                 inbox = app[INBOX] = InboxWriter(pool, spool)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable
 
-    from server.accounts.authorize import Authorize
+    from server.accounts.authorize import Authorize, SeesBranch
     from server.accounts.lookup import Lookup
     from server.calls.routes import OpenRecording
     from server.delivery.inbox import Handle, InboxWriter
@@ -41,6 +41,7 @@ LOOKUP: web.AppKey[Lookup] = web.AppKey("lookup")
 SPOOL: web.AppKey[Spool] = web.AppKey("spool")
 INBOX: web.AppKey[InboxWriter] = web.AppKey("inbox")
 HANDLERS: web.AppKey[dict[str, Handle]] = web.AppKey("handlers")
+SEES_BRANCH: web.AppKey[SeesBranch] = web.AppKey("sees_branch")
 AUTHORIZE: web.AppKey[Authorize] = web.AppKey("authorize")
 PROVE_UIS: web.AppKey[ProveUis] = web.AppKey("prove_uis")
 DIRECTORY: web.AppKey[ReadDirectory] = web.AppKey("directory")

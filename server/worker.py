@@ -278,6 +278,10 @@ class Worker:
         """`accounts.authorize.Authorize`."""
         return await self._vendors.authorize(account, login, password, uuid, code)
 
+    async def sees_branch(self, account_id: UUID, company_id: int) -> bool | None:
+        """`accounts.authorize.SeesBranch`."""
+        return await self._vendors.sees_branch(self._parts.pool, account_id, company_id)
+
     def open_recording(self, link: str, byte_range: str) -> AbstractAsyncContextManager[Recording]:
         """`calls.routes.OpenRecording`."""
         return self._vendors.recording(link, byte_range)

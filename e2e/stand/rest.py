@@ -120,6 +120,8 @@ async def get_record(request: web.Request) -> web.Response:
 async def list_records(request: web.Request) -> web.Response:
     needs_user(request)
     company, query = company_of(request), request.query
+    if request.app[STAND].switches.rest_unseen == company.id:
+        raise Refused(403, 403, "Нет прав на управление компанией")
     found = [record for record in request.app[STAND].records.values() if record["company_id"] == company.id]
     if query.get("with_deleted") != "1":
         found = [record for record in found if not record["deleted"]]

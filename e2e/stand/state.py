@@ -71,6 +71,7 @@ class Switches:
     # REST
     rest_fault: str = ""  # 429, html, hang, 500, 401; 402, 403: the licence has ended
     licence_ended: list[int] = field(default_factory=list)  # branches whose licence has ended, and no others
+    rest_unseen: int = 0  # the branch that the login has no right to
     rest_limit: bool = False
     changed_after_zone: str = "branch"  # branch, utc
     retry_after: str = ""

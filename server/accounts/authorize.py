@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Literal
+from uuid import UUID
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,3 +35,5 @@ class AuthorizeRefused(Exception):
 
 #: (account id as text, login, password, uuid, code); the last two are "" at first. Raises `AuthorizeRefused`.
 Authorize = Callable[[str, str, str, str, str], Awaitable[Entered | CodeWanted]]
+#: (account id, company id) → whether the account's own login sees this branch; None: nobody can say now.
+SeesBranch = Callable[[UUID, int], Awaitable[bool | None]]

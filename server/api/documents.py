@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 from functools import lru_cache
-from typing import Any
+from typing import Any, get_args
 
 from aiohttp import web
 from pydantic import BaseModel
@@ -19,6 +19,7 @@ from server.chats.settings import TextsIntegration
 from server.deals.settings import DealsIntegration
 from server.delivery import replays
 from server.leads.settings import LeadsIntegration
+from server.marketplace.model import State as LinkState
 from server.tracking.model import BODY_LIMIT, EVENTS_LIMIT, KINDS
 
 routes = web.RouteTableDef()
@@ -151,6 +152,11 @@ def _schemas() -> dict[str, Any]:
                 "type": "array",
                 "items": _object({"at": _TIME, "outcome": _TEXT, "code": _NULL_TEXT, "detail": _NULL_TEXT}),
             },
+        }),
+        "Link": _object({
+            "company_id": {"type": "integer"}, "title": _NULL_TEXT, "state": {"enum": list(get_args(LinkState))},
+            "code": {**_NULL_TEXT, "description": "why it is so, where the state alone does not say"},
+            "asked_at": _TIME, "active_since": _NULL_TIME, "checked_at": _NULL_TIME,
         }),
         "Replay": _object({
             "id": _TEXT, "run": {"enum": ["running", "done", "cancelled"]},
@@ -480,6 +486,7 @@ def openapi() -> dict[str, Any]:
                 "responses": {"202": _json("it has begun", _ref("PastReading")), **_problems(401, 409, 413, 422)},
             },
         },
+        f"{api}/integrations/marketplace": _get("Branches that joined by the YCLIENTS application, and how each stands", _list("Link")),
         f"{api}/deals": _get(
             "Journal «Сделки»: each booking's deal, and what became of it on its way to UIS", _list("Deal"),
             parameters=[

@@ -22,6 +22,8 @@ from server.delivery import relay
 from server.delivery.outbox import JOBS_TOPIC
 from server.keys import BUS, POOL, VAULT
 from server.leads.settings import LeadsIntegration
+from server.marketplace import store as marketplace
+from server.marketplace.model import link_json
 from server.platform.clock import utc_now
 from server.platform.postgres import Conn, Row
 from server.platform.web import Problem
@@ -175,3 +177,14 @@ def _network_json(row: Row) -> dict[str, Any]:
         "id": str(row["network_id"]), "name": row["name"], "wanted": row["wanted"], "state": row["state"],
         "note": row["state_note"],
     }  # fmt: skip
+
+
+# --- branches that joined by the marketplace
+
+
+@routes.get("/api/v1/integrations/marketplace")
+@authorized
+async def list_links(request: web.Request, known: Known) -> web.Response:
+    async with request.app[POOL].acquire() as conn:
+        links = await marketplace.links(conn, known.account.account_id)
+    return web.json_response({"data": [link_json(link) for link in links], "next_cursor": None})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
+from uuid import UUID
 from zoneinfo import available_timezones
 
 from aiohttp import web
@@ -15,9 +16,10 @@ from server.accounts.model import LoginSession, ScriptSettings
 from server.cabinet import shown, words
 from server.cabinet.frame import locale_of, private, render
 from server.delivery import inbox
-from server.keys import HANDLERS, LOOKUP, POOL, SETTINGS, VAULT
+from server.keys import HANDLERS, LOOKUP, POOL, SEES_BRANCH, SETTINGS, VAULT
 from server.leads import store as leads
 from server.leads.store import LeadFilter
+from server.marketplace import store as marketplace
 from server.platform.clock import utc_now
 from server.tracking import store as tracking
 from server.tracking.store import VisitFilter
@@ -163,11 +165,15 @@ async def add_branch(request: web.Request, session: LoginSession, known: Known) 
     text, zone = str(form.get("company_id", "")).strip(), _zone(str(form.get("timezone", "")))
     account_id = known.account.account_id
     before = {str(branch.company_id): branch.timezone for branch in known.branches}
+    refused = "" if text in before else await _foreign(request, account_id, text)
     try:
-        async with request.app[POOL].acquire() as conn:
-            company_id = await flow.add_branch(conn, account_id, text, zone)
+        if not refused:
+            async with request.app[POOL].acquire() as conn:
+                company_id = await flow.add_branch(conn, account_id, text, zone)
     except flow.BadAccount:
-        message = words.text("bad_branch", locale_of(session, known))
+        refused = "bad_branch"
+    if refused:
+        message = words.text(refused, locale_of(session, known))
         return await _install(
             request, session, known, status=422, error=message, typed={"company_id": text[:20], "timezone": zone[:80]}
         )
@@ -180,3 +186,14 @@ async def add_branch(request: web.Request, session: LoginSession, known: Known) 
     raise web.HTTPFound(
         f"/install?done={'branch_saved' if old is None else 'branch_known' if old == zone else 'zone_saved'}"
     )
+
+
+async def _foreign(request: web.Request, account_id: UUID, text: str) -> str:
+    """Why this number is not the account's to add, as a code of `words`; "" where nothing speaks against it."""
+    company_id = int(text) if re.fullmatch(r"[1-9][0-9]{0,17}", text, re.ASCII) else 0
+    if not company_id:
+        return ""
+    async with request.app[POOL].acquire() as conn:
+        if await marketplace.linked_by_others(conn, account_id, company_id):
+            return "branch_taken"
+    return "branch_foreign" if await request.app[SEES_BRANCH](account_id, company_id) is False else ""

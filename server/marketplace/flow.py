@@ -207,7 +207,9 @@ async def _settle(
         await store.lock_company(conn, link.company_id)
         if not _same(link, await store.link(conn, account_id, link.company_id, lock=True)):
             return now  # an event or a person came between: the vendor is asked once more
-        if state == "active" and link.company_id in await store.taken_by_others(conn, account_id, [link.company_id]):
+        # What is confirmed stays so, whatever number anybody else types in or sends webhooks of later.
+        taken = link.state == "connecting" and await store.taken_by_others(conn, account_id, [link.company_id])
+        if state == "active" and (taken or await store.linked_by_others(conn, account_id, link.company_id)):
             state, code, next_at = "refused", "taken", None
         await store.settle(
             conn, account_id, link.company_id, state, code=code, note=note, next_at=next_at, now=now

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 from uuid import UUID
 
 #: refused: nothing happens before a person acts; `code` says why.
@@ -32,6 +32,16 @@ class Link:
     checked_at: datetime | None
     next_at: datetime | None
     title: str = ""
+
+
+def link_json(link: Link) -> dict[str, Any]:
+    """A link for the API and the command line."""
+    return {
+        "company_id": link.company_id, "title": link.title or None, "state": link.state, "code": link.code or None,
+        "asked_at": link.asked_at.isoformat(),
+        "active_since": link.active_since.isoformat() if link.active_since else None,
+        "checked_at": link.checked_at.isoformat() if link.checked_at else None,
+    }  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,14 +23,28 @@ async def lock_company(conn: Conn, company_id: int) -> None:
 
 
 async def taken_by_others(conn: Conn, account_id: UUID, company_ids: Sequence[int]) -> set[int]:
-    """Which of these branches belong to another account. Says nothing of whose they are."""
+    """Which of these branches belong to another account. Says nothing of whose they are.
+
+    A number that was only typed in, and of which nothing ever came, belongs to nobody.
+    """
     rows = await conn.fetch(
-        "select company_id from branch where account_id <> $1 and company_id = any($2)"
+        "select company_id from branch b where account_id <> $1 and company_id = any($2) and exists (select 1 from booking k"
+        " where k.account_id = b.account_id and k.company_id = b.company_id)"
         " union select company_id from app_link where account_id <> $1 and company_id = any($2)"
         " and state in ('connecting', 'active', 'frozen')",
         account_id, list(company_ids),
     )  # fmt: skip
     return {row["company_id"] for row in rows}
+
+
+async def linked_by_others(conn: Conn, account_id: UUID, company_id: int) -> bool:
+    """Whether the vendor has confirmed this branch to another account."""
+    found: bool = await conn.fetchval(
+        "select exists (select 1 from app_link where account_id <> $1 and company_id = $2"
+        " and state in ('active', 'frozen'))",
+        account_id, company_id,
+    )  # fmt: skip
+    return found
 
 
 async def account_of_company(conn: Conn, company_id: int) -> UUID | None:

@@ -291,6 +291,23 @@ class Vendors:
             return Entered(answer.user_token)
         return CodeWanted(answer.uuid, answer.recipient)
 
+    async def sees_branch(self, pool: Pool, account_id: UUID, company_id: int) -> bool | None:
+        """`accounts.authorize.SeesBranch`: the bookings of a branch open to who works there alone."""
+        async with pool.acquire() as conn:
+            secret = await accounts.credentials(conn, self._vault, account_id, "yclients")
+        if secret is None:
+            return None
+        client = self._yclients(account_id, secret)
+        try:
+            await client.list_records(company_id, count=1, changed_after=utc_now(), priority=Priority.OPERATOR)
+        except LicenceEnded:
+            return None
+        except Forbidden:
+            return False
+        except VendorError:
+            return None
+        return True
+
     async def booking_source(self, pool: Pool, account_id: UUID, priority: Priority) -> BookingsOfYclients | None:
         """None when no branch of the account can be read."""
         clients = await self.yclients(pool, account_id)

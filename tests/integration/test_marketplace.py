@@ -197,7 +197,9 @@ async def test_only_branches_of_the_redirect_can_be_agreed_to(owner: Owner, stan
 async def test_a_branch_of_another_account_is_refused_whole_and_says_nothing_of_it(
     owner: Owner, stand: RunningStand, pool: Any, settings: Settings
 ) -> None:
-    await make_salon(owner.salon.http, pool, settings, name="Foreign", company=MORE)
+    foreign = await make_salon(owner.salon.http, pool, settings, name="Foreign", company=MORE)
+    await foreign.webhook(webhook(1, company_id=MORE))  # it works with this branch, and did not only type it in
+    await eventually(lambda: pool.fetchval("select count(*) = 1 from booking"))
     url = market.connect(stand.stand, [OURS, MORE])
     page = await owner.page(url)
     assert "в другом аккаунте" in page
@@ -492,3 +494,42 @@ async def test_the_others_button_is_not_ours(owner: Owner, stand: RunningStand, 
     await other.send(f"{PAGE}/app/{OURS}/look", status=404)
     assert str(OURS) not in (await other.page(PAGE)).split("<main")[1]
     await other.session.close()
+
+
+# --- a number that somebody else typed in
+
+
+async def test_a_number_typed_in_elsewhere_keeps_nobody_out_and_what_is_confirmed_stays(
+    owner: Owner, stand: RunningStand, pool: Any, settings: Settings
+) -> None:
+    other = browser(await make_salon(owner.salon.http, pool, settings, name="Other", company=OURS))
+    await other.log_in_by_link(pool)
+    await connected(owner, stand, pool, OURS)
+    record = stand.stand.make(OURS, "staff")
+    await other.salon.webhook(webhook(record["id"], company_id=OURS))
+    await eventually(lambda: pool.fetchval("select count(*) > 0 from booking"))
+    await owner.send(f"{PAGE}/app/{OURS}/look")
+    checked = await pool.fetchval("select checked_at from app_link where company_id = $1", OURS)
+    await eventually(
+        lambda: pool.fetchval("select checked_at >= $2 from app_link where company_id = $1", OURS, checked)
+    )
+    assert (await states(pool))[OURS] == ("active", "")
+    await other.session.close()
+
+    third = browser(await make_salon(owner.salon.http, pool, settings, name="Third", company=77))
+    await third.log_in_by_link(pool)
+    page = await third.send("/install/branches", status=422, company_id=str(OURS), timezone="Europe/Moscow")
+    assert "уже подключён к другому аккаунту" in page
+    await third.session.close()
+
+
+async def test_a_branch_that_the_accounts_own_login_does_not_see_is_refused(
+    owner: Owner, stand: RunningStand, pool: Any
+) -> None:
+    await owner.send(PAGE, login="olga@salon.example", password="right one")
+    stand.stand.switches.rest_unseen = MORE
+    page = await owner.send("/install/branches", status=422, company_id=str(MORE), timezone="Europe/Moscow")
+    assert "не видит этот филиал" in page
+    assert await pool.fetchval("select count(*) from branch where company_id = $1", MORE) == 0
+    stand.stand.switches.rest_unseen = 0
+    assert "Филиал подключён" in await owner.send("/install/branches", company_id=str(MORE), timezone="Europe/Moscow")
