@@ -11,7 +11,10 @@ from pydantic import SecretStr, ValidationError
 from server.settings import PREFIX, Settings, UnknownSetting, env_example, load_settings, masked
 
 ROOT = Path(__file__).parents[3]
-SECRETS = ("database_url", "redis_url", "master_key", "yclients_partner_token")
+SECRETS = (
+    "database_url", "redis_url", "master_key", "master_key_old", "yclients_partner_token", "yclients_application_token",
+    "smtp_password",
+)  # fmt: skip
 
 
 @pytest.fixture(autouse=True)
