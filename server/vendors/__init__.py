@@ -6,6 +6,7 @@ import time
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 from uuid import UUID
@@ -93,10 +94,7 @@ class Vendors:
         client = self._yclients(account_id, secret)
         if not client.has_token:
             return None
-        branches = await self.yclients(pool, account_id)
-        return TelephonyOfYclients(
-            TelephonyApi(client), {company_id: TelephonyApi(one) for company_id, one in branches.items()}
-        )
+        return TelephonyOfYclients(TelephonyApi(client), partial(self.yclients, pool, account_id))
 
     @asynccontextmanager
     async def recording(self, link: str, byte_range: str) -> AsyncIterator[Recording]:

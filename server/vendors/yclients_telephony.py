@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
 from zoneinfo import ZoneInfo
@@ -11,15 +11,16 @@ from server.calls.jobs import Away, Rejected, TokenRefused
 from server.calls.model import Entry
 from server.platform import egress
 from server.platform.budget import Priority, Wanted
+from server.yclients.client import YclientsClient
 from server.yclients.telephony import CallEntry, Ringing, TelephonyApi
 
 _CLOCKS = timedelta(seconds=90)
 
 
 class TelephonyOfYclients:
-    """`calls.jobs.TelephonyDesk`. `lists`: who may look at the calls of a branch, by company id."""
+    """`calls.jobs.TelephonyDesk`. `lists` says who may look at the calls of a branch; asked only when somebody looks."""
 
-    def __init__(self, api: TelephonyApi, lists: Mapping[int, TelephonyApi]) -> None:
+    def __init__(self, api: TelephonyApi, lists: Callable[[], Awaitable[Mapping[int, YclientsClient]]]) -> None:
         self._api, self._lists = api, lists
 
     async def setup(self, token: str, *, on: bool) -> None:
@@ -42,12 +43,12 @@ class TelephonyOfYclients:
             )  # fmt: skip
 
     async def stands(self, company_id: int, timezone: str, entry: Entry) -> bool | None:
-        looks = self._lists.get(company_id)
-        if looks is None:
+        client = (await self._lists()).get(company_id)
+        if client is None:
             return None
         try:
             with _told():
-                listed = await looks.calls(
+                listed = await TelephonyApi(client).calls(
                     company_id, phone=entry.phone, first=entry.at, last=entry.at, zone=ZoneInfo(timezone),
                     priority=Priority.RECONCILE,
                 )  # fmt: skip
