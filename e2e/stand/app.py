@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import asyncio
+from dataclasses import dataclass, field
 
 from aiohttp import web
 
@@ -18,6 +19,7 @@ class RunningStand:
     stand: Stand
     port: int
     _runner: web.AppRunner
+    loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.get_running_loop)  # where its state may be changed
 
     async def stop(self) -> None:
         await self._runner.cleanup()

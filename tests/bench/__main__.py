@@ -31,6 +31,7 @@ from tests.bench import (
     script,
     snippets,
     start,
+    texts,
     webhook,
     workplace,
 )
@@ -56,6 +57,7 @@ BENCHMARKS: dict[str, Callable[[Scale], list[Figure]]] = {
         snippets,
         pace,
         past_months,
+        texts,
         workplace,
     )
 }
