@@ -18,6 +18,7 @@ from server.accounts.model import (
     ScriptSettings,
     Site,
 )
+from server.delivery import notices
 from server.platform.postgres import Conn, Row
 
 
@@ -480,6 +481,10 @@ async def integration_enabled_at(conn: Conn, account_id: AccountId, name: str) -
     return at
 
 
+#: What each integration delivers, as notices name it.
+_TOPICS = {"leads": "lead", "deals": "deal", "telephony": "call", "texts": "client"}
+
+
 async def save_integration(
     conn: Conn, account_id: AccountId, name: str, settings: Mapping[str, Any], *, now: datetime
 ) -> None:
@@ -491,3 +496,5 @@ async def save_integration(
         " enabled_at = case when $4 then coalesce(integration.enabled_at, $5) end",
         account_id, name, dict(settings), bool(settings.get("enabled")), now,
     )  # fmt: skip
+    if not settings.get("enabled") and name in _TOPICS:
+        await notices.over(conn, account_id, _TOPICS[name], now=now)  # nobody waits for what is switched off

@@ -205,7 +205,7 @@ async def check_uis(request: web.Request, session: LoginSession, known: Known) -
 
 async def prove_and_release(request: web.Request, known: Known) -> DirectoryAway | None:
     """Asks UIS whether it lets us in, keeps what it says, and lets go what was held if it does."""
-    account_id = known.account.account_id
+    account_id, tried_at = known.account.account_id, utc_now()
     async with request.app[POOL].acquire() as conn:
         connection = await store.connection_row(conn, account_id, "uis")
         if connection is None:
@@ -216,7 +216,7 @@ async def prove_and_release(request: web.Request, known: Known) -> DirectoryAway
     except DirectoryAway as away:
         if away.code != UNAVAILABLE:  # no answer says nothing about the key
             async with request.app[POOL].acquire() as conn:
-                await store.mark_connection(conn, account_id, "uis", "refused", both(*away.sentence))
+                await store.refuse_connection(conn, account_id, "uis", both(*away.sentence), tried_at=tried_at)
         return away
     async with request.app[POOL].acquire() as conn, conn.transaction():
         await store.mark_connection(conn, account_id, "uis", "active", "")

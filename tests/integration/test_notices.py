@@ -223,3 +223,15 @@ async def test_rounds_in_which_something_got_through_are_no_outage(owner: Owner,
     assert await _sorts(owner) == []
     await round_of(len(schedule) + 1)
     assert await _sorts(owner) == ["exhausted"]
+
+
+async def test_nobody_waits_for_what_is_switched_off(owner: Owner, pool: asyncpg.Pool) -> None:
+    account_id = owner.salon.made.account.account_id
+    async with pool.acquire() as conn, conn.transaction():
+        for topic in ("deal", "lead"):
+            await notices.exhausted(conn, account_id, topic, "component", "нет компонента\nno component", now=utc_now())
+    path = "/api/v1/integrations/deals"
+    async with owner.salon.http.put(path, json={"enabled": False}, headers=owner.salon.token) as answer:
+        assert answer.status == 200
+    async with pool.acquire() as conn:
+        assert [row["topic"] for row in await notices.lasting(conn, account_id)] == ["lead"]
