@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import concurrent.futures
 import json
 import os
@@ -11,11 +12,18 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
+import asyncpg
 import pytest
 
+from e2e.stand.uis.app import RunningUis
+from e2e.stand.uis.talks import form
+from server.accounts import store
+from server.platform.clock import utc_now
 from tests.server_process import ROOT
 
 
@@ -193,6 +201,34 @@ async def test_past_calls_say_what_is_missing_for_them(yclick: CommandLine) -> N
         assert (done.returncode, done.stdout) == (1, "")
         assert sentence in done.stderr
         assert "Traceback" not in done.stderr
+
+
+async def test_past_chats_and_forms_are_found_or_it_says_what_is_missing(
+    yclick: CommandLine, uis: RunningUis, pool: asyncpg.Pool
+) -> None:
+    made = make(yclick)
+    where = {"YCLICK_UIS_DATA_API_URL": f"{uis.url}/v2.0", "YCLICK_ALLOW_PRIVATE_EGRESS": "true"}
+    ask = ("backfill", "--account", "Salon", "--what", "texts", "--days", "30")
+    for extra, sentence in (((), "texts is off"), (("--dry-run",), "UIS is not connected")):
+        refused = await asyncio.to_thread(yclick, *ask, *extra)
+        assert (refused.returncode, refused.stdout) == (1, "")
+        assert sentence in refused.stderr
+        assert "Traceback" not in refused.stderr
+    secret = json.dumps({"access_token": "stand-key-0123456789"})
+    assert yclick("account", "connect", "uis", "Salon", given=secret).returncode == 0
+    async with pool.acquire() as conn:
+        forms = {"enabled": True, "default_company_id": 4564}
+        await store.save_integration(
+            conn, UUID(made["account_id"]), "texts", {"enabled": True, "forms": forms}, now=utc_now()
+        )
+    row = form(uis.uis, phone="79165550101")
+    uis.uis.messages[row["id"]]["date_time"] = uis.uis.wall(utc_now() - timedelta(days=20))
+    counted = await asyncio.to_thread(yclick, *ask, "--dry-run", **where)
+    assert counted.stdout == "1 chats and site forms to look at\n", counted.stderr
+    assert await pool.fetchval("select count(*) from text_communication") == 0
+    done = await asyncio.to_thread(yclick, *ask, **where)
+    assert done.stdout == "done: 1 chats and site forms that were not known\n", done.stderr
+    assert await pool.fetchval("select asked and state = 'done' from text_communication")
 
 
 async def test_serve_refuses_numbers_and_roles_that_do_not_exist(yclick: CommandLine) -> None:
