@@ -47,6 +47,7 @@ async def run(settings: Settings) -> int:
             "public_url": settings.public_url or f"http://localhost:{settings.port}",
             "yclients_api_url": f"http://127.0.0.1:{stand_port}",
             "yclients_partner_token": SecretStr("stand"),
+            "yclients_frame_hosts": (f"http://yclients.localhost:{stand_port}",),
             "yclients_application_id": 777,
             "yclients_application_token": SecretStr("stand-application"),
             "uis_data_api_url": f"http://127.0.0.1:{stand_port}/uis",
@@ -153,7 +154,8 @@ async def _start_stand(account: dict[str, Any], base_url: str, port: int) -> Any
         domain=f"yclients.localhost:{port}", salon_host=f"salon.localhost:{port}",
         own_form_host=f"zapis.salon.localhost:{port}", site_script_url=account["site"]["script_url"],
         form_script_url=account["form"]["script_url"], app_connect_url=f"{base_url}/marketplace/connect",
-        app_hook_url=f"{base_url}/hooks/yclients-app",
+        app_hook_url=f"{base_url}/hooks/yclients-app", app_panel_url=f"{base_url}/workplace/panel",
+        app_settings_url=f"{base_url}/workplace/settings",
     )  # fmt: skip
     stand = Stand(config)
     for company_id, _ in COMPANIES:
@@ -182,7 +184,9 @@ async def _announce(settings: Settings, account: dict[str, Any], port: int) -> N
                      (one-time link; «Обращения и цели» shows the booking within seconds)
 
   Booking form       http://n822081.yclients.localhost:{port}/
-  YCLIENTS cabinet   http://yclients.localhost:{port}/
+  YCLIENTS cabinet   http://yclients.localhost:{port}/timetable/4564   (with the workplace beside the journal; it asks
+                     for a code of «Рабочее место» once, as an employee's browser does)
+  Its bookings       http://yclients.localhost:{port}/   (change them, book by staff)
   Calls, clients     http://yclients.localhost:{port}/cabinet/4564   (the pop-up of a call shows here)
   UIS, simulated     http://127.0.0.1:{port}/uis/   (press «Позвонить»; _stand/state has what has reached the account)
   API                {settings.base_url}/api/v1/leads   page: {settings.base_url}/api/docs

@@ -120,7 +120,6 @@ class Guest:
         self.errors: list[str] = []
         context.on("weberror", lambda error: self.errors.append(str(error.error)))
         context.on("console", lambda message: self.errors.append(message.text) if message.type == "error" else None)
-        self.opened_at_start = len(context.pages)
         self.page = context.new_page()
 
     @property
