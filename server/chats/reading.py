@@ -34,7 +34,8 @@ async def read_due(pool: Pool, source: TextSource | None, account_id: UUID, *, n
         sought = await store.lookups(conn, account_id, now=now, limit=_GROUP)
     found: list[Telling] = []
     if source is not None and (rows or sought):
-        since = min([row["started_at"] for row in rows] + [row["created_at"] for row in sought]) - _LONGEST
+        heard = [row["started_at"] for row in rows] + [row["created_at"] for row in sought]
+        since, till = min(heard) - _LONGEST, min(max(heard) + _LATELY, now + _CLOCKS)
         try:
             found = await source.read(
                 Sought(
@@ -42,7 +43,7 @@ async def read_due(pool: Pool, source: TextSource | None, account_id: UUID, *, n
                     [row["vendor_id"] for row in rows if row["kind"] == "form"],
                     [row["communication_id"] for row in sought],
                 ),
-                since, now + _CLOCKS,
+                since, till,
             )  # fmt: skip
         except SourceAway as away:
             # Where UIS does not let us ask, what was told must do in the end; where it only does not answer, we wait.
