@@ -25,6 +25,7 @@ from server.keys import (
     ADDRESS,
     AUTHORIZE,
     BUS,
+    CHECK_NUMBERS,
     COLLECTOR,
     DESCRIBE_BRANCHES,
     DIRECTORY,
@@ -160,7 +161,7 @@ def _resources(dsn: str, role: Role):  # type: ignore[no-untyped-def]
             app[HANDLERS], app[DIRECTORY] = worker.handlers, worker.read_directory
             app[NOTIFICATION_BODIES] = notification_bodies
             app[READ_REDIRECT], app[READ_EVENT] = worker.asked_by, worker.app_event
-            app[RECORDINGS] = worker.open_recording
+            app[RECORDINGS], app[CHECK_NUMBERS] = worker.open_recording, worker.calls.check_numbers
             app[DESCRIBE_BRANCHES] = worker.describe_branches
             app[AUTHORIZE], app[PROVE_UIS] = worker.authorize, worker.prove_uis
             app[SEES_BRANCH] = worker.sees_branch

@@ -11,7 +11,8 @@ from aiohttp import web
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
+    from uuid import UUID
 
     from server.accounts.authorize import Authorize, SeesBranch
     from server.accounts.lookup import Lookup
@@ -50,6 +51,7 @@ READ_REDIRECT: web.AppKey[ReadRedirect] = web.AppKey("read_redirect")
 DESCRIBE_BRANCHES: web.AppKey[DescribeBranches] = web.AppKey("describe_branches")
 READ_EVENT: web.AppKey[ReadEvent] = web.AppKey("read_event")
 RECORDINGS: web.AppKey[OpenRecording] = web.AppKey("recordings")
+CHECK_NUMBERS: web.AppKey[Callable[[UUID], Awaitable[dict[str, bool]]]] = web.AppKey("check_numbers")
 COLLECTOR: web.AppKey[Collector] = web.AppKey("collector")
 SCRIPTS: web.AppKey[ScriptRenderer] = web.AppKey("scripts")
 ADDRESS: web.AppKey[ClientAddress] = web.AppKey("address")

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Dialog, Page, expect
+from playwright.sync_api import Browser, Dialog, Page, expect
 
 from e2e.conftest import AD, Visitor, World, book
 from tests.server_process import post
@@ -132,6 +132,36 @@ def test_keyboard_reaches_the_journal_and_its_rows(cabinet: Page, world: World) 
             break
     cabinet.keyboard.press("Enter")
     expect(cabinet.get_by_text("Почему такой источник")).to_be_visible()
+
+
+def test_menu_is_walked_by_keyboard_and_works_on_a_phone_without_scripts(
+    cabinet: Page, world: World, chromium: Browser, shots: Path
+) -> None:
+    cabinet.goto(f"{world.server.base}/leads")
+    group = cabinet.locator("summary", has_text="Сырые данные")
+    group.press("Enter")
+    cabinet.keyboard.press("Tab")
+    cabinet.keyboard.press("Tab")
+    expect(cabinet.locator(":focus")).to_have_text("Сделки")
+    cabinet.keyboard.press("Escape")
+    expect(group).to_be_focused()
+    expect(cabinet.get_by_role("link", name="Сделки", exact=True)).to_be_hidden()
+    group.press("Enter")
+    cabinet.get_by_role("link", name="Сделки", exact=True).click()
+    expect(cabinet).to_have_url(re.compile("/deals$"))
+    assert cabinet.locator("header").evaluate("node => node.offsetHeight") < 70  # one row at 1280
+
+    phone = chromium.new_context(
+        java_script_enabled=False, viewport={"width": 390, "height": 860}, storage_state=cabinet.context.storage_state()
+    )
+    page = phone.new_page()
+    page.goto(f"{world.server.base}/leads")
+    page.get_by_text("Меню", exact=True).click()
+    page.screenshot(path=shots / "menu-390.png")
+    page.get_by_role("link", name="Подключение телефонии").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Подключение телефонии")
+    expect(page.locator("#standing")).to_be_visible()
+    phone.close()
 
 
 def test_long_words_never_make_a_page_wider_than_the_window(

@@ -14,7 +14,8 @@ from e2e.conftest import AD, World, book
 def test_owner_connects_uis_and_the_next_booking_is_there_with_its_session(visitors: Any, world: World) -> None:
     owner = visitors().page
     owner.goto(world.server.command("account", "login", world.account["account_id"]).stdout.strip())
-    owner.get_by_role("link", name="Передача в UIS").click()
+    owner.get_by_text("Интеграции", exact=True).filter(visible=True).click()
+    owner.get_by_role("link", name="Передача заявок с Онлайн-виджета").click()
     owner.get_by_label("Ключ Data API").fill("stand-key-0123456789")
     owner.get_by_role("button", name="Подключить и проверить").click()
     expect(owner.get_by_role("status")).to_have_text("UIS подключён.")

@@ -19,10 +19,12 @@ from server.cabinet import (
     integrations,
     journals,
     marketplace_page,
+    menu,
     notices,
     notifications_page,
     screens_page,
     shown,
+    standing,
     telephony_page,
     texts_page,
     words,
@@ -47,7 +49,7 @@ def setup(app: web.Application, templates: Path) -> None:
         bits=shown.bits, host=shown.host, address_text=shown.address_text,
         change=shown.change, delivery_error=shown.delivery_error, spoken=spoken, known_text=words.TEXTS.get,
         notice=notices.sentence, mended_at=notices.mended_at,
-        asset=_asset,
+        asset=_asset, menu=menu.menu, not_gone=standing.NOT_GONE,
     )  # fmt: skip
     for part in (
         communications,

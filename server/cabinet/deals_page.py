@@ -12,7 +12,7 @@ from server.accounts import flow, store
 from server.accounts.lookup import Known
 from server.accounts.model import LoginSession
 from server.bookings.model import BookingStatus
-from server.cabinet import words
+from server.cabinet import standing, words
 from server.cabinet.frame import PAGE, locale_of, private, render
 from server.cabinet.integrations import prove_and_release
 from server.deals import store as deals
@@ -55,12 +55,12 @@ async def _page(
         uis = await store.connection_row(conn, account_id, "uis")
         yclients = await store.connection_row(conn, account_id, "yclients")
         hooks = await flow.hook_urls(conn, request.app[VAULT], account_id, request.app[SETTINGS].base_url)
-        counts = await relay.counts(conn, account_id, "deal")
+        stands = await standing.of_deals(conn, account_id, enabled=settings.enabled)
         trouble = await relay.why_held(conn, account_id, "deal") if settings.enabled else ""
     if uis is not None and uis["state"] == "refused":
         trouble = uis["state_note"]
     context = {
-        "settings": settings, "uis": uis, "yclients": yclients, "hooks": hooks, "counts": counts, "states": STATES,
+        "settings": settings, "uis": uis, "yclients": yclients, "hooks": hooks, "standing_now": stands,
         "trouble": spoken(trouble, locale), "error": error, "done": words.text(done, locale) if done else "",
         "stages": [*settings.funnel.in_process, settings.funnel.success, settings.funnel.failed],
         "statuses": [status.value for status in BookingStatus], "placeholders": sorted(PLACEHOLDERS),

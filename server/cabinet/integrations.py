@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from server.accounts import flow, store
 from server.accounts.lookup import Known
 from server.accounts.model import LoginSession
-from server.cabinet import words
+from server.cabinet import standing, words
 from server.cabinet.frame import locale_of, private, render
 from server.delivery import relay
 from server.delivery.outbox import JOBS_TOPIC
@@ -26,7 +26,6 @@ from server.platform.notes import both, spoken
 routes = web.RouteTableDef()
 #: What may stand after `?done=`; a text of `words` each.
 DONE = ("uis_connected", "uis_checked")
-STATES = ("waiting", "retrying", "held", "failed", "delivered")
 
 
 @routes.get("/integrations")
@@ -53,8 +52,8 @@ async def _leads(
         )
         connection = await store.connection_row(conn, account_id, "uis")
         hooks = await flow.hook_urls(conn, request.app[VAULT], account_id, base_url)
-        counts = await relay.counts(conn, account_id, "lead")
         held = await relay.why_held(conn, account_id, "lead") if settings.enabled else ""
+        stands = await standing.of_leads(conn, account_id, enabled=await standing.is_on(conn, account_id, "leads"))
         refused = settings.utm_sessions.enabled and await leads.session_refused(conn, account_id)
     trouble = trouble or held
     if connection is not None and connection["state"] == "refused":
@@ -62,7 +61,7 @@ async def _leads(
     done = said.pop("done", "")
     context = {
         "settings": settings, "directory": directory, "trouble": spoken(trouble, locale), "connection": connection, "hooks": hooks,
-        "codes": flow.public_json(known.sites[0], known.branches, base_url), "counts": counts, "states": STATES,
+        "codes": flow.public_json(known.sites[0], known.branches, base_url), "standing_now": stands,
         "sessions_refused": words.text("utm_sessions_refused", locale) if refused else "",
         "error": "", "saved": "", "done": words.text(done, locale) if done else "", **said,
     }  # fmt: skip

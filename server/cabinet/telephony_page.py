@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import re
+from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -13,15 +15,16 @@ from pydantic import ValidationError
 from server.accounts import store
 from server.accounts.lookup import Known
 from server.accounts.model import LoginSession
-from server.cabinet import choosing, words
+from server.cabinet import choosing, standing, words
 from server.cabinet.choosing import Form
 from server.cabinet.frame import locale_of, private, render
 from server.calls import networks, reading
-from server.calls.numbers import compare_numbers
+from server.calls.jobs import Away
+from server.calls.numbers import Compared, compare_numbers
 from server.calls.settings import CallType, TelephonyIntegration, read_settings
 from server.clients.settings import PLACEHOLDERS
 from server.delivery.outbox import JOBS_TOPIC
-from server.keys import BUS, DIRECTORY, POOL, VAULT
+from server.keys import BUS, CHECK_NUMBERS, DIRECTORY, POOL, VAULT
 from server.leads.directory import DirectoryAway
 from server.platform.clock import utc_now
 
@@ -33,6 +36,8 @@ PAST_MONTHS = (1, 3, 6, 12, 24, reading.MONTHS_MOST)
 TYPES: tuple[CallType, ...] = ("in", "out", "missed", "tag")
 #: Lists of «Условия фильтрации»: the name in the settings, and the list of UIS.
 _LISTS = ("sites", "sources", "scenarios")
+#: How long the lists of calls in YCLIENTS are looked at while a person waits.
+_LOOK_S = 20
 _TOKEN = re.compile(r"[0-9A-Za-z_.:-]{8,200}")
 
 
@@ -63,6 +68,9 @@ async def _page(
             await store.integration_settings(conn, account_id, "telephony")
         ).model_dump(mode="json")  # fmt: skip
         rows = await networks.rows(conn, account_id)
+        stands = await standing.of_telephony(
+            conn, account_id, enabled=await standing.is_on(conn, account_id, "telephony")
+        )
         connection = await store.connection_row(conn, account_id, "yclients")
         past = await reading.past(conn, account_id)
     by_id = {str(row["network_id"]): row for row in rows}
@@ -76,7 +84,7 @@ async def _page(
         "lists": {name: choosing.options(getattr(directory, name), one["filter"][name]) for name in _LISTS} if one else {},
         "tags": choosing.options(directory.tags, one["filter"]["tags"]) if one else [],
         "placeholders": sorted(PLACEHOLDERS), "error": error, "done": words.text(done, locale) if done else "",
-        "compared": [], "theirs": "", "past": past, "past_months": PAST_MONTHS,
+        "standing_now": stands, "compared": [], "theirs": "", "not_looked": "", "past": past, "past_months": PAST_MONTHS,
         "may_ask": settings["enabled"] and not typed and (past is None or past.done), **said,
     }  # fmt: skip
     response = await render(request, "integration_telephony.html", session, known, context)
@@ -214,13 +222,33 @@ async def ask_for_past(request: web.Request, session: LoginSession, known: Known
 @routes.post("/integrations/telephony/numbers")
 @private
 async def check_numbers(request: web.Request, session: LoginSession, known: Known) -> web.StreamResponse:
-    form, network_id = await request.post(), ""
+    """What shows in YCLIENTS of each number's calls, and, where its routing was copied here, how the numbers differ."""
+    form, locale = await request.post(), locale_of(session, known)
     network_id, theirs = choosing.text(form, "network_id"), str(form.get("theirs") or "")[:20_000]
     async with request.app[POOL].acquire() as conn:
         settings = read_settings(await store.integration_settings(conn, known.account.account_id, "telephony"))
     ours = [row.number for one in settings.networks if str(one.network_id) == network_id for row in one.numbers]
-    compared = compare_numbers(theirs, ours)
-    return await _page(request, session, known, network_id=network_id, compared=compared, theirs=theirs)
+    away, seen = "", dict.fromkeys(ours, "unknown")
+    try:
+        async with asyncio.timeout(_LOOK_S):
+            checked = await request.app[CHECK_NUMBERS](known.account.account_id)
+        seen.update({number: "equal" if shows else "differs" for number, shows in checked.items() if number in seen})
+    except (Away, TimeoutError):
+        away, seen = words.text("cn_away", locale), {}
+    compared = _joined(compare_numbers(theirs, ours) if theirs.strip() else [], seen)
+    none = "" if compared or away else words.text("cn_none", locale)
+    return await _page(
+        request, session, known, network_id=network_id, compared=compared, theirs=theirs, not_looked=away or none
+    )
+
+
+def _joined(compared: Sequence[Compared], seen: Mapping[str, str]) -> list[dict[str, str]]:
+    """One line a number; `seen` is of ours alone, what only stands in the routing there has nothing to show."""
+    lines = [
+        {"number": one.number, "verdict": one.verdict, "detail": one.detail, "seen": seen.get(one.detail, "")}
+        for one in compared
+    ] or [{"number": number, "verdict": "", "detail": "", "seen": match} for number, match in seen.items()]
+    return sorted(lines, key=lambda line: line["seen"] != "differs" and line["verdict"] in ("", "same"))
 
 
 @routes.post("/integrations/{page:telephony|texts}/lists")

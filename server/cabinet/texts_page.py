@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from server.accounts import store
 from server.accounts.lookup import Known
 from server.accounts.model import LoginSession
-from server.cabinet import choosing, words
+from server.cabinet import choosing, standing, words
 from server.cabinet.choosing import Form
 from server.cabinet.frame import locale_of, private, render
 from server.chats import flow as chats
@@ -56,6 +56,7 @@ async def _page(
             mode="json"
         )
         connection = await store.connection_row(conn, account_id, "yclients")
+        stands = await standing.of_texts(conn, account_id, enabled=await standing.is_on(conn, account_id, "texts"))
         watch = await chat_store.watch_of(conn, account_id)
     parts = {
         name: {
@@ -74,7 +75,7 @@ async def _page(
         "listed": bool(directory.sites), "branches": choosing.branch_choices(known.branches, locale),
         "tags": choosing.options(directory.tags, settings["chats"]["tags"]), "placeholders": sorted(PLACEHOLDERS),
         "watch": watch, "past_days": PAST_DAYS, "may_ask": settings["enabled"] and not typed,
-        "error": error, "done": words.text(done, locale) if done else "",
+        "standing_now": stands, "error": error, "done": words.text(done, locale) if done else "",
     }  # fmt: skip
     response = await render(request, "integration_texts.html", session, known, context)
     response.set_status(status)

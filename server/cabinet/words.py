@@ -15,7 +15,9 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     "intake": ("Приём данных", "Intake"),
     "install": ("Установка", "Set-up"),
     "access": ("Доступ", "Access"),
-    "integrations": ("Передача в UIS", "To UIS"),
+    "integrations": ("Интеграции", "Integrations"),
+    "health": ("Состояние", "Health"),
+    "menu": ("Меню", "Menu"),
     "log_out": ("Выйти", "Log out"),
     "skip": ("К содержанию", "Skip to content"),
     # login
@@ -37,6 +39,14 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     "unsent": ("не отправлено: {count} — посмотреть", "{count} not sent — look"),
     "silent": ("Пока ничего не приходило.", "Nothing has come yet."),
     "none_lost": ("Потерь нет.", "Nothing lost."),
+    # the line on top of an integration
+    "st_on": ("Включено", "On"), "st_off": ("Выключено", "Off"), "st_off_what": ("Ничего не передаётся. Включите переключатель ниже и сохраните.", "Nothing is passed. Turn the switch below on and save."),
+    "st_last": ("Последняя успешная передача", "Last passed"), "st_never": ("ещё не было", "never yet"), "st_nothing_waits": ("В очереди ничего нет.", "Nothing is waiting."), "st_all": ("Вся отправка", "All deliveries"), "st_lacks": ("Чего не хватает:", "What is missing:"),
+    "st_no_uis": ("Кабинет UIS не подключён.", "The UIS account is not connected."), "st_uis_refused": ("UIS не принимает ключ.", "UIS does not accept the key."),
+    "st_no_yclients": ("Нет логина и пароля YCLIENTS.", "There is no login and password of YCLIENTS."), "st_yclients_refused": ("YCLIENTS не принимает ключ: войдите заново.", "YCLIENTS does not accept the key: log in anew."),
+    "st_no_webhook": ("Вебхук YCLIENTS ещё не приходил: внесите его адрес в YCLIENTS и измените любую запись.", "No YCLIENTS webhook has come: enter its address in YCLIENTS and change any booking."),
+    "st_no_network": ("Нет User token сети.", "There is no User token of a network."), "st_network_refused": ("YCLIENTS не принимает User token сети: введите его заново.", "YCLIENTS does not accept a network's User token: enter it again."),
+    "st_no_notifications": ("Уведомления UIS ещё не приходили: добавьте их в UIS.", "No notification of UIS has come: add them in UIS."),
     # notices of outages
     "notices": ("Уведомления", "Notices"), "what_happened": ("Что случилось", "What happened"), "at_moment": ("Когда", "When"),
     "no_notices": ("Уведомлений нет", "No notices"),
@@ -345,7 +355,9 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     "routing_4": ("«История звонков сети и уведомленных салонов» — окно появляется в тех филиалах, которые выбраны в этом маршруте.", "“History of the network and notified salons”: the pop-up comes in the branches chosen in this route."),
     "routing_5": ("В разделе «Маршрутизация» свяжите маршрут с номером телефона, SIP или внутренним номером, на который поступают звонки. Номер — без плюса, скобок, дефисов, пробелов и других символов.", "Under Routing tie the route to the phone, SIP or inner number that calls come to. The number stands without plus, brackets, dashes, spaces or other signs."),
     "routing_6": ("Для проверки позвоните на свой номер: появится всплывающее окно, а после разговора — строка в истории с записью. Если звонки не появляются, проверьте, совпадают ли номера в маршрутизации YCLIENTS и здесь.", "To check, call your number: the pop-up comes, and after the talk a line of history with the recording. If calls do not come, check that the numbers of YCLIENTS routing and these are the same."),
-    "check_numbers": ("Проверить номера", "Check the numbers"), "check_numbers_what": ("Скопируйте номера из раздела «Маршрутизация» YCLIENTS, по одному в строке: покажем, какие расходятся. YCLIENTS не отдаёт их по API.", "Copy the numbers from Routing in YCLIENTS, one a line: we show which differ. YCLIENTS does not tell them by API."), "their_numbers": ("Номера в маршрутизации YCLIENTS", "Numbers in YCLIENTS routing"),
+    "check_numbers": ("Проверить номера", "Check the numbers"), "check_numbers_what": ("Посмотрим, видны ли в YCLIENTS звонки последних трёх дней с каждого номера. Маршрутизацию YCLIENTS по API не отдаёт: чтобы сверить и её, скопируйте сюда её номера.", "We look whether calls of the last three days show in YCLIENTS, number by number. YCLIENTS does not tell its routing by API: to compare that, too, copy its numbers here."), "their_numbers": ("Номера в маршрутизации YCLIENTS, по одному в строке; можно не заполнять", "Numbers in YCLIENTS routing, one a line; may be left empty"),
+    "cn_seen_equal": ("звонки видны в YCLIENTS", "its calls show in YCLIENTS"), "cn_seen_differs": ("звонки переданы, но в истории YCLIENTS их нет: сверьте этот номер в «Маршрутизации»", "its calls were passed but do not show in the history of YCLIENTS: compare this number in Routing"), "cn_seen_unknown": ("судить пока не по чему: позвоните на этот номер и проверьте снова через несколько минут", "nothing to judge by yet: call this number and check again in a few minutes"),
+    "cn_away": ("YCLIENTS сейчас не отвечает, посмотреть звонки не удалось. Попробуйте через минуту.", "YCLIENTS does not answer right now, so its calls could not be looked at. Try again in a minute."), "cn_none": ("Номеров нет: укажите их в «Внешние номера филиалов» и сохраните.", "There are no numbers: enter them under the numbers of branches and save."),
     "cn_same": ("совпадает", "the same"), "cn_written": ("записан иначе: в YCLIENTS должно быть {detail}", "written differently: YCLIENTS needs {detail}"), "cn_only_here": ("нет в маршрутизации YCLIENTS: звонки на него не дойдут до филиала", "not in YCLIENTS routing: its calls reach no branch"), "cn_only_there": ("нет в настройке здесь: его звонки идут в филиал по умолчанию", "not set here: its calls go to the default branch"), "cn_unreadable": ("не номер телефона: может быть SIP или внутренний номер", "no phone number: perhaps a SIP or inner number"), "cn_all_same": ("Все номера совпадают.", "All numbers are the same."), "cn_differ": ("Номера расходятся:", "The numbers differ:"),
     # texts, in the words of the customer's own help page
     "tx_auth_what": ("Добавьте название авторизации, а также логин и пароль от Yclients.", "Give the authorisation a name, and the login and password of YCLIENTS."),

@@ -253,6 +253,11 @@ def _zone(known: Known, company_id: int) -> str:
     return next((one.timezone for one in known.branches if one.company_id == company_id), known.zone.key)
 
 
+async def check_numbers(around: Surroundings, desk: TelephonyDesk | None, *, now: datetime) -> dict[str, bool]:
+    """Of each number with calls delivered lately whether they show in the list there; one that cannot be told is left out."""
+    return await _shown(around, desk, now=now) if desk else {}
+
+
 async def _shown(
     around: Surroundings, desk: TelephonyDesk, *, now: datetime, number: str | None = None
 ) -> dict[str, bool]:

@@ -414,6 +414,14 @@ async def since(conn: Conn, account_id: UUID, vendor: str, at: datetime, *, limi
     )  # fmt: skip
 
 
+async def came(conn: Conn, account_id: UUID, vendor: str) -> bool:
+    """Whether this vendor has told anything lately (letters are kept for a while only)."""
+    told: bool = await conn.fetchval(
+        "select exists (select from inbox where account_id = $1 and vendor = $2)", account_id, vendor
+    )
+    return told
+
+
 async def last_of_notes(conn: Conn, account_id: UUID, vendor: str, *, among: int = 2000) -> dict[str, datetime]:
     """When each kind of body (its note) came last, among the latest ones of this vendor."""
     rows = await conn.fetch(

@@ -448,6 +448,15 @@ async def counts(conn: Conn, account_id: UUID, kind: Kind | None = None) -> dict
     return {row["state"]: row["number"] for row in rows}
 
 
+async def last_delivered(conn: Conn, account_id: UUID, kind: Kind) -> datetime | None:
+    """When something of this kind last arrived."""
+    at: datetime | None = await conn.fetchval(
+        "select max(sent_at) from delivery where account_id = $1 and kind = $2 and state = 'delivered'",
+        account_id, kind,
+    )  # fmt: skip
+    return at
+
+
 async def why_held(conn: Conn, account_id: UUID, kind: Kind) -> str:
     """What a person must mend before this kind goes on; empty where nothing is held for a reason that was told."""
     told: str | None = await conn.fetchval(

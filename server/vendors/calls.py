@@ -62,6 +62,13 @@ class Calls:
         elif around:
             await jobs.no_token(around, UUID(job.key), now=utc_now())
 
+    async def check_numbers(self, account_id: UUID) -> dict[str, bool]:
+        """Of each number of the settings whether its calls show in YCLIENTS. May raise `jobs.Away`."""
+        around = await self.around(account_id)
+        if around is None:
+            return {}
+        return await jobs.check_numbers(around, await self._vendors.telephony(self._pool, account_id), now=utc_now())
+
     async def read_report(self) -> int:
         """One part of the reading that is due; answers whether there was one."""
         now = utc_now()

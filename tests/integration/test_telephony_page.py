@@ -210,3 +210,18 @@ async def test_past_calls_are_asked_for_once_telephony_is_on_and_the_page_shows_
     assert (
         await pool.fetchval("select extract(day from until - since)::int from call_reading where what = 'past'") == 90
     )
+
+
+async def test_numbers_are_judged_by_what_shows_and_by_what_was_copied_at_once(owner: Owner) -> None:
+    network_id = await _network(owner)
+    nothing = await owner.send("/integrations/telephony/numbers", network_id=network_id, theirs="")
+    assert "Номеров нет" in nothing
+    await owner.send("/integrations/telephony", network_id=network_id, **FORM)
+    looked = await owner.send("/integrations/telephony/numbers", network_id=network_id, theirs="")
+    assert "74950000001</b> судить пока не по чему" in looked
+    both = await owner.send(
+        "/integrations/telephony/numbers", network_id=network_id, theirs="+74950000001\n74950000009"
+    )
+    assert "74950000001</b> записан иначе: в YCLIENTS должно быть 74950000001; судить пока не по чему" in both
+    assert "74950000009</b> нет в настройке здесь" in both
+    assert "настройке здесь: его звонки идут в филиал по умолчанию</li>" in both

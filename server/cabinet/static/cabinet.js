@@ -29,6 +29,19 @@ for (const button of document.querySelectorAll('[data-add]')) {
   })
 }
 
+// An open group of the menu folds on a press elsewhere, and on Escape, which gives the focus back.
+const foldOthers = (but) => {
+  for (const menu of document.querySelectorAll('.menu[open]')) if (!menu.contains(but)) menu.open = false
+}
+document.addEventListener('click', (event) => foldOthers(event.target))
+document.addEventListener('focusin', (event) => foldOthers(event.target))
+document.addEventListener('keydown', (event) => {
+  const open = event.key === 'Escape' && document.querySelector('.menu[open]')
+  if (!open) return
+  open.open = false
+  open.querySelector('summary').focus()
+})
+
 const live = document.querySelector('[data-live]')
 if (live && !new URLSearchParams(location.search).get('cursor')) {
   const label = document.querySelector('.live')
