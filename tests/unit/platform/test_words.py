@@ -47,6 +47,10 @@ TEMPLATES = Path(__file__).parents[3] / "templates" / "cabinet"
 #: Codes that a template makes of a part and a value: every value the code can have.
 MADE: dict[str, set[str]] = {
     "advice_": {"conflict", "macro"},
+    "again_": {"failed", "held"},
+    "cn_seen_": {"equal", "differs", "unknown"},
+    "again_run_": {"running", "done", "cancelled"},
+    "nt_": {"lead", "deal", "call", "client"},
     "ch_": {
         "ad",
         "email",
