@@ -507,7 +507,7 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     "operator_link": ("Передайте эту ссылку оператору: она впустит один раз и действует сутки.", "Give this link to the operator: it lets in once, within a day."),
     "operator_employee": ("ID сотрудника в UIS", "Employee ID in UIS"), "operator_number": ("Номер, который видят клиенты", "Number that clients see"),
     "operator_number_hint": ("пусто: номер, на который звонили, или номер филиала", "empty: the number that was called, or the branch's"),
-    "operator_new_link": ("Новая ссылка для входа", "New login link"), "operator_remove": ("Убрать оператора", "Remove the operator"),
+    "operator_new_link": ("Новая ссылка для входа", "New login link"), "operator_sure": ("Оператор сразу потеряет вход, его устройства отключатся. Чтобы вернуть, добавьте его заново.", "The operator loses the login at once and their devices are disconnected. To bring them back, add them again."), "operator_yes": ("Да, убрать", "Yes, remove"), "operator_remove": ("Убрать оператора", "Remove the operator"),
     "operator_add": ("Новый оператор", "New operator"), "operator_add_button": ("Добавить и получить ссылку", "Add and get the link"),
     "operator_saved": ("Сохранено.", "Saved."), "operator_removed": ("Оператор убран, его устройства отключены.", "The operator is removed, their devices are disconnected."),
     "operator_bad_email": ("Это не похоже на адрес почты.", "This does not look like an e-mail address."),
