@@ -178,7 +178,7 @@ def guest(
     profile = Path(tempfile.mkdtemp(prefix="yclick-profile-"))
     ours = [f"--disable-extensions-except={cabinet.extension}", f"--load-extension={cabinet.extension}"]
     context = playwright.chromium.launch_persistent_context(
-        str(profile), executable_path=CHROMIUM, headless=True, viewport={"width": width, "height": height},
+        str(profile), executable_path=CHROMIUM, headless=True, locale="ru-RU", viewport={"width": width, "height": height},
         args=[*ARGS, *AWAKE, *(ours if extension else []), f"--host-resolver-rules={cabinet.rules}"],
     )  # fmt: skip
     try:

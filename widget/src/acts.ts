@@ -72,7 +72,6 @@ export async function start(news: typeof newsTaken): Promise<void> {
     if (number) showClient(number, s.place.value.company)
   }
   s.strip.value = surface === 'extension' && s.choices.value.strip
-  if (surface === 'settings') s.dialog.value = 'settings'
   settle(await request())
   setInterval(tick, 1000)
   addEventListener('online', () => line.now())
@@ -115,6 +114,8 @@ function settle(entered: doors.Entered): void {
       s.session.value = entered
       s.door.value = 'in'
       if (other) forget()
+      // Not before: the form that asks for a code would lie under it.
+      if (other && s.place.value.surface === 'settings') s.dialog.value = 'settings'
     })
     line.stop()
     line.start()
