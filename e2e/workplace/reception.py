@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import threading
 from collections.abc import Coroutine
 from datetime import datetime, timedelta
@@ -118,18 +119,28 @@ class Reception:
 
         return self.run(make())
 
-    def code(self, person: Person) -> str:
-        """A pairing code, as the cabinet shows it to who is logged in."""
+    def login(self, person: Person) -> tuple[LoginSession, str]:
+        """The person logged in at the cabinet: the session, and what stands in the cookie."""
 
-        async def make() -> str:
+        async def make() -> tuple[LoginSession, str]:
             now, token = utc_now(), random_text(43)
             async with self.pool.acquire() as conn:
                 await store.insert_session(
                     conn, person, digest(token), now=now, expires_at=now.replace(year=now.year + 1), user_agent="test"
                 )
                 found = await store.session_by_hash(conn, digest(token), now)
-                assert isinstance(found, LoginSession)
-                return await devices.new_pairing(conn, found, now=now)
+            assert found
+            return found, token
+
+        return self.run(make())
+
+    def code(self, person: Person) -> str:
+        """A pairing code, as the cabinet shows it to who is logged in."""
+        session, _ = self.login(person)
+
+        async def make() -> str:
+            async with self.pool.acquire() as conn:
+                return await devices.new_pairing(conn, session, now=utc_now())
 
         return self.run(make())
 
@@ -162,12 +173,13 @@ class Operator:
         return page
 
     def comes_in(self, page: Page | None = None) -> Page:
-        """Opens the workplace and connects it by a code."""
+        """Opens the workplace in a browser that is logged in at the cabinet."""
         page = page or self.page
+        if not self.context.cookies(self.reception.base):
+            cookie = {"name": "yclick_session", "value": self.reception.login(self.person)[1]}
+            self.context.add_cookies([{**cookie, "url": self.reception.base}])  # type: ignore[typeddict-item]
         page.goto(f"{self.reception.base}/workplace")
-        page.get_by_label("Код из кабинета").fill(self.reception.code(self.person))
-        page.get_by_role("button", name="Подключить").click()
-        page.get_by_text("На связи", exact=True).wait_for()
+        page.get_by_text(re.compile("^(На связи|Connected)$")).wait_for()
         return page
 
     def shot(self, path: Path, page: Page | None = None) -> None:

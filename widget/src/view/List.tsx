@@ -60,7 +60,7 @@ function Row({ item }: { item: Item }) {
       >
         <Icon name={item.kind === 'call' ? (item.state === 'missed' ? 'missed' : 'call') : item.kind} />
         <span class="main">
-          <span class="name">{s.nameOf(item)}</span>
+          <span class="name">{title(item)}</span>
           <span class="sub">{second(item)}</span>
           {(advert?.source || advert?.campaign) && (
             <span class="sub ad">{[advert.source, advert.campaign].filter(Boolean).join(' · ')}</span>
@@ -78,6 +78,16 @@ function Row({ item }: { item: Item }) {
       </button>
     </li>
   )
+}
+
+function known(item: Item): string {
+  return s.cards.value[item.subject]?.card?.name || item.name || ''
+}
+
+/** The name; of a nameless caller the phone says more than «unknown». */
+function title(item: Item): string {
+  if (known(item) || !item.phone || s.choices.value.blur) return s.nameOf(item)
+  return f.phone(item.phone)
 }
 
 function resultWords(result: string): string {
@@ -99,9 +109,10 @@ function second(item: Item) {
   }
   if (item.kind === 'form') return item.text || f.phone(item.phone ?? '')
   // No button within a button: here a phone that is to be blurred is left out.
+  const named = !!known(item) && item.phone && !s.choices.value.blur
   return (
     <>
-      {stateOf(item)} {item.phone && !s.choices.value.blur && <Phone value={item.phone} />}
+      {stateOf(item)} {named && <Phone value={item.phone} />}
     </>
   )
 }

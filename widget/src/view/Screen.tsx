@@ -107,7 +107,7 @@ function useRingInSight(): void {
   const ringing = s.ringingCalls.value.map((item) => item.subject).join()
   useEffect(() => {
     if (ringing && document.activeElement?.tagName !== 'TEXTAREA') {
-      document.querySelector('.call.ringing, .bar.ringing')?.scrollIntoView({ block: 'nearest' })
+      document.querySelector('.call.ringing, .bar.ringing')?.scrollIntoView()
     }
   }, [ringing])
 }
