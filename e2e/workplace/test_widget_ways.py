@@ -14,6 +14,7 @@ from e2e.workplace.reception import Operator, Reception
 from server.accounts.model import Role
 from server.feed.model import Advert, CallEnded, CallMissed, CallRinging, ChatMessage, ChatStarted, Event, FormSent
 from server.platform.clock import utc_now
+from tests.server_process import wait_for
 
 PHONE = "+79165550101"
 AD = Advert(
@@ -226,6 +227,11 @@ def test_english_is_a_choice_of_the_person(reception: Reception, operator: Calla
     expect(page.get_by_text("На связи", exact=True)).to_be_visible(timeout=WITHIN)
 
 
+def _heard(page: Page, what: str) -> None:
+    """Until the page has said this to the extension."""
+    wait_for(lambda: page.evaluate(f"heard.some(told => {what})"))
+
+
 def test_extension_is_heard_from_this_window_alone(reception: Reception, operator: Callable[..., Operator]) -> None:
     olga = operator("Ольга")
     code = reception.code(olga.person)
@@ -252,11 +258,11 @@ def test_extension_is_heard_from_this_window_alone(reception: Reception, operato
     )
     expect(page.get_by_text("На связи", exact=True)).to_be_visible(timeout=WITHIN)
     reception.happens(*day(), rings())
-    page.wait_for_function("heard.some(told => told.type === 'state' && told.missed === 2 && told.ringing === 1)")
+    _heard(page, "told.type === 'state' && told.missed === 2 && told.ringing === 1")
     page.get_by_role("button", name="Свернуть").click()
     expect(page.get_by_role("button", name="2 пропущенных звонка")).to_be_visible()
     page.get_by_role("button", name="Развернуть рабочее место").click()
     page.evaluate("postMessage({yclick: 'extension', type: 'cabinet', changed: true}, location.origin)")
     expect(page.get_by_text("Страница YCLIENTS изменилась")).to_be_visible()
     page.get_by_role("button", name="Открыть в YCLIENTS").first.click()
-    page.wait_for_function(f"heard.some(told => told.type === 'open_client' && told.phone === '{PHONE}')")
+    _heard(page, f"told.type === 'open_client' && told.phone === '{PHONE}'")
