@@ -156,7 +156,7 @@ async def test_no_page_of_the_cabinet_shows_the_others_rows(
         kind = pattern.split("/")[1]
         own, foreign = (one.ids.get(kind, one.ids["leads"]) for one in (ours, theirs))
         async with cabinet.get(pattern.replace("{id}", own)) as answer:
-            shown = await answer.text()
+            shown = (await answer.read()).decode("utf-8", "replace")  # the packed extension is no text
             assert answer.status == 200, pattern
         assert not [mark for mark in (*theirs.marks(), theirs.salon.key(), theirs.salon.hook) if mark in shown], pattern
         seen += ours.word in shown or ours.visit in shown
