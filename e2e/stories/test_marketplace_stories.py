@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +13,8 @@ from playwright.sync_api import Browser, Page, Playwright, expect
 
 from e2e.conftest import ARGS, CHROMIUM, StandThread, World, fits
 from e2e.stand.state import StandConfig
-from tests.server_process import ServerProcess
+from tests.factories import webhook
+from tests.server_process import ServerProcess, post, wait_for
 
 BRANCHES = (4564, 4565)
 LONG_MS = 30_000
@@ -111,6 +113,8 @@ def test_two_branches_join_by_one_press_and_one_is_frozen(
 def test_another_accounts_branch_is_told_before_anything_is_pressed(
     chromium_of_market: Browser, market: World, shots: Path
 ) -> None:
+    assert post(market.account["webhooks"]["yclients"], json.dumps(webhook(9100)).encode()) == 200
+    wait_for(lambda: market.server.get("/api/v1/bookings?record_id=9100", market.account["api_token"])["data"])
     other = market.server.account(name="Другой салон")
     context = chromium_of_market.new_context()
     page = context.new_page()
