@@ -117,7 +117,8 @@ deps: $(VENV)/.dev ## lock the requirements anew, with hashes
 	  --no-emit-index-url --no-emit-find-links --no-emit-trusted-host -o requirements/$$name.txt requirements/$$name.in; done
 
 check: system lint js-test ## what `make test` is
-	@bash deploy/test-both.sh $(PY)
+	$(PY) -m pytest tests
+	$(PY) -m pytest e2e
 
 clean: ## remove what was built; the data stays
 	rm -rf $(VENV) node_modules snippets/dist widget/dist
