@@ -64,12 +64,12 @@ async def use_once(conn: Conn, token_hash: bytes, kind: str, *, now: datetime) -
     return Once(_person(row), row["device_id"], row["opened_by"]) if row else None
 
 
-async def hold_session(conn: Conn, once: Once, *, now: datetime) -> bool:
-    """Whether the session a token was made in lasts; it cannot end before this transaction does."""
+async def hold_session(conn: Conn, account_id: UUID, session_hash: bytes | None, *, now: datetime) -> bool:
+    """Whether a session lasts; it cannot end before this transaction does."""
     return bool(
         await conn.fetchval(
             "select 1 from login_session where account_id = $1 and session_hash = $2 and expires_at > $3 for share",
-            once.person.account_id, once.opened_by, now,
+            account_id, session_hash, now,
         )
     )  # fmt: skip
 

@@ -52,13 +52,15 @@ async def pair(conn: Conn, code: str, kind: Kind, *, name: str, now: datetime) -
     """A new screen for the person of the code; None: unknown, spent, too old, or of a session that has ended."""
     typed = "".join(sign for sign in code.upper() if sign.isalnum())
     spent = await store.use_once(conn, digest(f"pairing:{typed}"), "pairing", now=now) if len(typed) == 12 else None
-    if spent is None or not await store.hold_session(conn, spent, now=now):
+    if spent is None or not await store.hold_session(conn, spent.person.account_id, spent.opened_by, now=now):
         return None
     return await _open(conn, spent.person, kind, name=name, opened_by=spent.opened_by, now=now)
 
 
-async def open_tab(conn: Conn, session: LoginSession, *, name: str, now: datetime) -> Entered:
-    """A screen beside the cabinet, for who is logged in there."""
+async def open_tab(conn: Conn, session: LoginSession, *, name: str, now: datetime) -> Entered | None:
+    """A screen beside the cabinet, for who is logged in there; None: the session has ended meanwhile."""
+    if not await store.hold_session(conn, session.person.account_id, session.session_hash, now=now):
+        return None
     return await _open(conn, session.person, "tab", name=name, opened_by=session.session_hash, now=now)
 
 

@@ -132,14 +132,10 @@ _CHANGES = {"take": _take, "note": _note, "result": _result}
 
 
 async def _order(desk: Desk, command: Command, *, now: datetime) -> dict[str, Any]:
-    async with desk.pool.acquire() as conn:
+    async with desk.pool.acquire() as conn, conn.transaction():  # what fails before the order leaves no trace
         if not await _claim(conn, desk, command, now=now):
             return await _answered(conn, desk, command, now=now)
-        try:
-            prepared = await _PREPARED[command.name](conn, desk, command.args)
-        except Refused:
-            await store.forget_command(conn, desk.account_id, command.command_id)
-            raise
+        prepared = await _PREPARED[command.name](conn, desk, command.args)
     try:
         answer, event = await _ORDERED[command.name](desk, command, prepared, now=now)
     except OutsideRefused as refused:

@@ -142,7 +142,7 @@ async def _by_cabinet(request: web.Request) -> devices.Entered | None:
     found = await current_session(request)
     if found is None:
         return None
-    async with request.app[POOL].acquire() as conn:
+    async with request.app[POOL].acquire() as conn, conn.transaction():
         return await devices.open_tab(conn, found, name=_browser(request), now=utc_now())
 
 
@@ -150,7 +150,7 @@ async def _refuse_other_branch(request: web.Request, entered: devices.Entered, c
     known = await request.app[LOOKUP].known(entered.device.person.account_id)
     if known is None:
         raise not_paired()
-    if company_id is not None and company_id not in {branch.company_id for branch in known.branches}:
+    if company_id is not None and company_id not in [branch.company_id for branch in known.branches]:
         raise Problem(403, "other_account", "This branch does not belong to the account of this session.")
 
 
@@ -188,8 +188,8 @@ def _json(body: Mapping[str, Any]) -> web.Response:
 def _limit(request: web.Request, limiter: Limiter) -> None:
     address = request.app[ADDRESS].of(request)
     wait_s = limiter.retry_after(address, address)
-    if limiter is _codes:
-        wait_s = max(wait_s, _all_codes.retry_after(_EVERYBODY, address))
+    if limiter is _codes and not wait_s:  # what one address is refused must not use up everybody's tries
+        wait_s = _all_codes.retry_after(_EVERYBODY, address)
     if wait_s:
         raise Problem(429, "too_many", "Too many tries; wait.", headers={"Retry-After": str(wait_s)})
 

@@ -266,6 +266,8 @@ class Hub:
                 screen.is_of(person)
             if screen.kind == "socket" and time.monotonic() - screen.heard_at > SILENT_MOST_S:
                 screen.end(SILENT)
+            elif screen.transport.is_closing():
+                screen.end(GOING_AWAY)  # nothing else tells a stream that its other end is gone
         people = {(screen.account_id, screen.device.person.person_id) for screen in self.screens()}
         async with self._pool.acquire() as conn:
             await store.be_present(conn, self._place, sorted(people), now=utc_now())

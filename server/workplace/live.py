@@ -111,8 +111,9 @@ def _refuse_foreign(request: web.Request) -> None:
     settings = request.app[SETTINGS]
     if origin in (_origin(settings.base_url), *settings.workplace_origins):
         return
-    if origin and urlsplit(origin).netloc == request.host:
-        return
+    with contextlib.suppress(ValueError):  # an origin that is none
+        if origin and urlsplit(origin).netloc == request.host:
+            return
     raise Problem(403, "foreign_origin", "This socket is for our own pages.")
 
 
@@ -202,10 +203,10 @@ async def _take(request: web.Request, screen: Screen, text: str, turns: _Turns) 
     except Problem:
         screen.end(OVER)
     except DATABASE_AWAY:
-        screen.tell({"type": "result", "id": told.get("id"), "ok": False, "error": _away()})
+        screen.tell({"type": "result", "id": _id_of(told), "ok": False, "error": _away()})
     except Exception:
         _log.exception("workplace.message_failed")
-        screen.tell({"type": "result", "id": told.get("id"), "ok": False, "error": {"code": "internal", "detail": ""}})
+        screen.tell({"type": "result", "id": _id_of(told), "ok": False, "error": {"code": "internal", "detail": ""}})
 
 
 async def _still(request: web.Request, screen: Screen) -> Device:
@@ -216,6 +217,12 @@ async def _still(request: web.Request, screen: Screen) -> Device:
         raise Problem(401, "not_paired", "The session is over.")
     screen.device = device
     return device
+
+
+def _id_of(told: Mapping[str, Any]) -> str | None:
+    """The id of a command as it can be said back: JSON lets in what no answer may hold (NaN, half a character)."""
+    told_id = told.get("id")
+    return told_id if isinstance(told_id, str) and told_id.isascii() else None
 
 
 def _away() -> dict[str, Any]:
@@ -232,7 +239,7 @@ async def _answer(request: web.Request, device: Device, told: Mapping[str, Any])
         command = read_command(told)
         result = await run(Desk(app[POOL], known.account, device.person, app[OUTSIDE]), command, now=utc_now())
     except Refused as refused:
-        return {"type": "result", "id": told.get("id"), "ok": False, "error": refused.as_json()}
+        return {"type": "result", "id": _id_of(told), "ok": False, "error": refused.as_json()}
     await app[HUB].told()
     if command.name == "answering":
         await app[HUB].changed()

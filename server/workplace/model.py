@@ -29,6 +29,8 @@ TEXT_MOST = 4000
 _SUBJECT = re.compile(r"(?:call|chat|form):[\x21-\x7e]{1,100}")
 _PHONE = re.compile(r"\+?[0-9]{5,15}")
 _RESULT = re.compile(r"[a-z_]{1,40}")
+#: What no database keeps: found before a message is sent, not after.
+_UNSTORABLE = re.compile(r"[\0\ud800-\udfff]")
 
 
 class Refused(Exception):
@@ -114,9 +116,9 @@ def _argument(name: str, value: Any) -> Any:
             return re.sub(r"[\s()-]", "", value)
         case "result" if isinstance(value, str) and _RESULT.fullmatch(value):
             return value
-        case "note" if isinstance(value, str) and len(value) <= NOTE_MOST and "\0" not in value:
+        case "note" if isinstance(value, str) and len(value) <= NOTE_MOST and not _UNSTORABLE.search(value):
             return value.strip()
-        case "text" if isinstance(value, str) and 0 < len(value.strip()) <= TEXT_MOST and "\0" not in value:
+        case "text" if isinstance(value, str) and 0 < len(value.strip()) <= TEXT_MOST and not _UNSTORABLE.search(value):
             return value.strip()
         case "stop" | "fresh" if isinstance(value, bool):
             return value

@@ -118,6 +118,7 @@ async def _hellos(pool: asyncpg.Pool[asyncpg.Record], service: Service, number: 
         session = await _session(conn, owner)
         for first in range(0, number, _OF_A_DEVICE):
             entered = await devices.open_tab(conn, session, name="bench", now=utc_now())
+            assert entered
             for _ in range(min(_OF_A_DEVICE, number - first)):
                 made.append(await devices.new_ticket(conn, entered.device, now=utc_now()))
         await conn.execute("update once_token set expires_at = now() + interval '1 hour'")

@@ -11,18 +11,26 @@ from uuid import uuid4
 import aiohttp
 import asyncpg
 import pytest
+from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
 from server.accounts.model import Role
 from server.app import build
 from server.feed.flow import FEED_TOPIC, publish
 from server.feed.model import CallAnswered, CallRinging, ChatMessage, Event
-from server.keys import BUS, SETTINGS
+from server.keys import BUS, HUB, SETTINGS
 from server.platform.clock import utc_now
 from server.settings import Settings
 from tests.conftest import Salon, make_salon
 from tests.integration.test_bus import Redis
 from tests.workplace_client import ScreenClient, make_person
+
+
+class Served(TestServer):
+    """As the service runs: aiohttp's own server for tests ends a request whose client went away, the real one does not."""
+
+    async def _make_runner(self, **kwargs: Any) -> web.AppRunner:
+        return web.AppRunner(self.app, **{**kwargs, "handler_cancellation": False})
 
 
 class Place:
@@ -68,7 +76,7 @@ async def place(
     """In memory there is one server; over Redis there are two, and what happens is signalled by the first."""
     url = request.getfixturevalue("redis").url if request.param == "redis" else ""
     own = settings.model_copy(update={"redis_url": type(settings.redis_url)(url)})
-    servers = [TestClient(TestServer(build(own, dsn))) for _ in range(2 if url else 1)]
+    servers = [TestClient(Served(build(own, dsn))) for _ in range(2 if url else 1)]
     for server in servers:
         await server.start_server()
     place = Place(await make_salon(servers[0], pool, own), pool, servers)
@@ -227,6 +235,21 @@ async def test_stream_tells_the_same_and_commands_go_by_post(place: Place) -> No
     for _ in range(2):
         async with place.http.post(f"{screen.base}/workplace/commands", json=order, headers=screen.bearer) as answer:
             assert (answer.status, (await answer.json())["ok"]) == (200, True)
+
+
+async def test_stream_whose_other_end_is_gone_is_a_screen_no_more(place: Place) -> None:
+    screen, watcher = await place.screen(), await place.connected(name="Ira")
+    answer = await place.http.get(f"{screen.base}/workplace/events", headers=screen.bearer)
+    hub = place.servers[0].app[HUB]
+    while len((await watcher.until("present"))["people"]) < 2:
+        pass
+    assert len(hub.screens()) == 2
+    answer.close()
+    async with asyncio.timeout(30):
+        while len(hub.screens()) > 1:
+            await asyncio.sleep(0.05)
+        while len((await watcher.until("present"))["people"]) > 1:
+            pass
 
 
 async def test_who_may_not_see_phones_sees_none_and_does_nothing(place: Place) -> None:

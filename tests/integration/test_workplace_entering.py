@@ -118,7 +118,7 @@ async def test_frame_has_a_cookie_and_no_secret_and_comes_back_by_it(
         cookie = answer.headers["Set-Cookie"]
     assert "HttpOnly" in cookie
     headers = {"Cookie": cookie.partition(";")[0]}
-    for company, status in ((4564, 200), (None, 200), (99, 403)):
+    for company, status in ((4564, 200), (None, 200), (99, 403), ([4564], 403), ({"id": 4564}, 403)):
         body = {"company_id": company} if company else {}
         async with caller.post(f"{base}/workplace/session", json=body, headers=headers) as answer:
             assert answer.status == status
@@ -162,6 +162,32 @@ async def test_log_out_in_the_cabinet_ends_the_screens_opened_from_it(
     assert (await post(salon, "ticket", {}, **other.bearer))[0] == 200, "another login's screen lives on"
 
 
+async def test_tab_that_opens_while_its_session_ends_stays_outside(pool: asyncpg.Pool, olga: Person) -> None:
+    session = await make_session(pool, olga)
+    async with pool.acquire() as conn:
+        await store.delete_session(conn, olga.account_id, session.session_hash)
+        assert await devices.open_tab(conn, session, name="", now=utc_now()) is None
+    assert await pool.fetchval("select count(*) from device") == 0
+
+
+async def test_one_address_does_not_use_up_the_tries_of_all(dsn: str, settings: Any) -> None:
+    from aiohttp.test_utils import TestClient, TestServer
+
+    from server.app import build
+
+    own = settings.model_copy(update={"trusted_proxies": ("127.0.0.0/8",)})
+    async with TestClient(TestServer(build(own, dsn))) as client:
+
+        async def tries(address: str) -> int:
+            body, headers = {"code": "AAAA-BBBB-CCCC", "kind": "frame"}, {"X-Forwarded-For": address}
+            async with client.post("/workplace/pair", json=body, headers=headers) as answer:
+                return answer.status
+
+        answers = [await tries("203.0.113.7") for _ in range(400)]
+        assert (answers[0], answers[-1]) == (401, 429)
+        assert await tries("203.0.113.8") == 401
+
+
 @pytest.mark.parametrize("end", ["log out", "end the others"])
 async def test_code_of_a_session_that_has_ended_pairs_nothing(
     salon: Salon, pool: asyncpg.Pool, olga: Person, end: str
@@ -196,7 +222,7 @@ async def closed_with(ws: aiohttp.ClientWebSocketResponse) -> int | None:
 
 
 async def test_page_of_another_site_opens_no_socket(salon: Salon, caller: Any) -> None:
-    for origin in ("https://evil.example", "null", "http://yclick.test.evil.example", ""):
+    for origin in ("https://evil.example", "null", "http://yclick.test.evil.example", "http://[", ""):
         with pytest.raises(WSServerHandshakeError) as refused:
             await caller.ws_connect(f"{base_of(salon)}/workplace/ws", headers={"Origin": origin} if origin else {})
         assert refused.value.status == 403
@@ -260,6 +286,8 @@ async def test_wrong_messages_are_told_and_the_connection_goes_on(screen: Screen
         ("take", {"subject": "call:" + "9" * 500}, "bad_argument"),
         ("note", {"subject": "call:1", "note": "x" * 3000}, "bad_argument"),
         ("note", {"subject": "call:1", "note": "\0"}, "bad_argument"),
+        ("note", {"subject": "call:1", "note": "\ud83d"}, "bad_argument"),
+        ("send_message", {"subject": "chat:1", "text": "half a smile \ud83d"}, "bad_argument"),
         ("card", {"phone": "+7916<script>"}, "bad_argument"),
         ("card", {}, "bad_argument"),
         ("take", {"subject": "call:1"}, "not_found"),
@@ -267,6 +295,10 @@ async def test_wrong_messages_are_told_and_the_connection_goes_on(screen: Screen
     ):
         assert (await screen.command(name, **args))["error"]["code"] == code, (name, args)
     assert (await screen.command("take", command_id="7", subject="call:1"))["error"]["code"] == "bad_argument"
+    for strange in ("NaN", '"\\ud83d"', '["x"]'):
+        await screen.ws.send_str(f'{{"type":"command","name":"messages","id":{strange}}}')
+        answer = await screen.until("result")
+        assert (answer["id"], answer["error"]["code"]) == (None, "bad_argument"), strange
     assert (await screen.command("messages", subject="chat:1"))["ok"]
 
 

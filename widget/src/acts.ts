@@ -79,15 +79,24 @@ export async function start(news: typeof newsTaken): Promise<void> {
   document.addEventListener('visibilitychange', () => line.now())
 }
 
-/** A session by the way of this surface. */
+/** A session by the way of this surface. Who asks while another waits for the answer gets the same one. */
 function request(): Promise<doors.Entered> {
+  requested ??= ask().finally(() => {
+    requested = null
+  })
+  return requested
+}
+
+let requested: Promise<doors.Entered> | null = null
+function ask(): Promise<doors.Entered> {
   if (s.place.value.surface !== 'extension') return doors.enter(s.place.value)
   return new Promise((done) => {
     asked = done
     const say = () => bridge.toExtension({ type: s.session.value ? 'renew' : 'ready' })
     say()
     const again = setInterval(say, 1000)
-    const most = setTimeout(() => came('not_paired'), 6000)
+    // Who had a session has an extension, which waits for a server that is slow to answer.
+    const most = setTimeout(() => came(s.session.value ? 'away' : 'not_paired'), 6000)
     asked = (entered) => {
       clearInterval(again)
       clearTimeout(most)

@@ -3,6 +3,7 @@
 
 import { effect } from '@preact/signals'
 import { setStrip, tellState } from './acts'
+import { hasNumber } from './format'
 import * as sound from './sound'
 import * as s from './state'
 import type { Item } from './wire'
@@ -117,7 +118,7 @@ function notify(title: Key, item: Item): void {
   const name = s.nameOf(item)
   try {
     const notice = new Notification(s.t(title), {
-      body: named && !/\d{5}/.test(name) ? name : '',
+      body: named && !hasNumber(name) ? name : '',
       tag: item.subject,
       silent: true,
     })

@@ -19,6 +19,9 @@ export function isMasked(value: string): boolean {
   return value.indexOf('•') >= 0
 }
 
+/** Whether what stands for a name may be a number, however it is written: many clients are saved under their phone. */
+export const hasNumber = (name: string): boolean => name.replace(/\D/g, '').length > 4
+
 const made: Record<string, Intl.DateTimeFormat> = {}
 
 function date(locale: Locale, zone: string, options: Intl.DateTimeFormatOptions): Intl.DateTimeFormat {

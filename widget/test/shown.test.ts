@@ -165,3 +165,9 @@ test('quick answers open with a slash alone at the beginning', () => {
     null,
   ])
 })
+
+test('a phone that stands for a name is known as one, however it is written', () => {
+  for (const name of ['79161234567', '+7 (916) 123-45-67', '8 916 123 45 67', 'Анна 916.123.45', '123–45–67'])
+    expect(f.hasNumber(name), name).toBe(true)
+  for (const name of ['Анна', 'Анна 2', 'Client 1024', '']) expect(f.hasNumber(name), name).toBe(false)
+})
