@@ -17,6 +17,7 @@ from typing import Any, ClassVar, Literal, Protocol
 from uuid import UUID
 
 TEXT_MOST = 4000
+_NUMBER = 7  # so many digits in a name are a phone
 Direction = Literal["in", "out"]
 Author = Literal["visitor", "operator", "system"]
 Delivered = Literal["sent", "delivered", "read", "failed"]
@@ -353,13 +354,20 @@ def fold(item: Mapping[str, Any] | None, event: Event, *, at: datetime) -> dict[
 
 
 def masked(payload: Mapping[str, Any]) -> dict[str, Any]:
-    """The payload for those who may not see phones and e-mails: the last two digits of a phone stay."""
-    return {key: _mask(key, masked(value) if isinstance(value, Mapping) else value) for key, value in payload.items()}
+    """The payload for those who may not see phones and e-mails: the last two digits of a phone stay. Many clients are
+    saved under their phone: a name that is a number goes as well."""
+    return {key: _mask(key, value) for key, value in payload.items()}
 
 
 def _mask(key: str, value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return masked(value)
+    if isinstance(value, list):
+        return [_mask(key, one) for one in value]
     if key == "phone" and value:
         return "•" * max(0, len(value) - 2) + value[-2:]
+    if key in ("name", "author_name") and value and sum(sign.isdigit() for sign in value) >= _NUMBER:
+        return "•••"
     return "•••" if key == "email" and value else value
 
 

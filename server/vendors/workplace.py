@@ -7,7 +7,15 @@ from contextlib import contextmanager
 from datetime import datetime
 from uuid import UUID
 
-from server.platform.egress import Forbidden, RateLimited, Rejected, Unauthorized, VendorError
+from server.platform.egress import (
+    Forbidden,
+    ForbiddenAddress,
+    NotSent,
+    RateLimited,
+    Rejected,
+    Unauthorized,
+    VendorError,
+)
 from server.uis.call_api import CallApi
 from server.uis.chat_api import ChatApi, Outgoing
 from server.uis.errors import sentence
@@ -19,6 +27,15 @@ _NOT_CONNECTED = {
     "uis_chat": ("Чаты UIS не подключены.", "The chats of UIS are not connected."),
     "yclients": ("YCLIENTS не подключён.", "YCLIENTS is not connected."),
 }
+
+
+#: Where the vendor gives no reason: what a Russian screen says, beside the English text of the error.
+_REFUSED: dict[type[VendorError], str] = {
+    Unauthorized: "UIS не принимает логин или ключ: проверьте подключение в кабинете.",
+    Forbidden: "UIS не даёт этому подключению такого права.",
+    Rejected: "UIS отказал.",
+}
+_NEVER_SENT = (NotSent, ForbiddenAddress)
 
 
 class OutsideOfVendors:
@@ -81,13 +98,13 @@ def _told(*, orders: bool) -> Iterator[None]:
         raise OutsideRefused("no_right", _sentences(refused)) from None
     except Rejected as refused:
         raise OutsideRefused("refused", _sentences(refused)) from None
-    except VendorError as away:
-        raise OutsideRefused("unavailable", (str(away), str(away)), sent=orders) from None
+    except VendorError as away:  # its text is ours and English: the screen has words of its own for this
+        raise OutsideRefused("unavailable", sent=orders and not isinstance(away, _NEVER_SENT)) from None
 
 
 def _sentences(error: VendorError) -> tuple[str, str]:
     reason = getattr(error, "reason", None)
     if not isinstance(reason, str):
-        return str(error), str(error)
+        return next(words for kind, words in _REFUSED.items() if isinstance(error, kind)), str(error)
     facts = getattr(error, "facts", {})
     return sentence(reason, facts=facts, lang="ru"), sentence(reason, facts=facts, lang="en")

@@ -117,3 +117,12 @@ def test_who_may_not_see_phones_sees_two_digits() -> None:
     assert shown["event"]["phone"] == shown["item"]["phone"] == "••••••••••67"
     assert shown["event"]["name"] == "Anna"
     assert "9161234" not in json.dumps(shown, ensure_ascii=False)
+
+
+def test_name_that_is_a_number_is_not_seen_by_who_may_not_see_phones() -> None:
+    said = {"last_message": {"author_name": "+7 (916) 123-45-67"}, "messages": [{"author_name": "8-916-123-45-67"}]}
+    assert masked({"name": "8 916 123 45 67", "item": said, "employees": [{"name": "Ira 2", "phone": "1234"}]}) == {
+        "name": "•••",
+        "item": {"last_message": {"author_name": "•••"}, "messages": [{"author_name": "•••"}]},
+        "employees": [{"name": "Ira 2", "phone": "••34"}],
+    }
