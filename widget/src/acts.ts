@@ -74,9 +74,15 @@ export async function start(news: typeof newsTaken): Promise<void> {
   s.strip.value = surface === 'extension' && s.choices.value.strip
   settle(await request())
   setInterval(tick, 1000)
-  addEventListener('online', () => line.now())
-  addEventListener('focus', () => line.now())
-  document.addEventListener('visibilitychange', () => line.now())
+  addEventListener('online', back)
+  addEventListener('focus', back)
+  document.addEventListener('visibilitychange', back)
+}
+
+/** Whoever was asked to log in to the cabinet comes back to this tab. */
+function back(): void {
+  if (s.door.value === 'not_paired' && s.place.value.surface === 'tab') void request().then(settle)
+  else line.now()
 }
 
 /** A session by the way of this surface. Who asks while another waits for the answer gets the same one. */

@@ -17,6 +17,7 @@ function session(minutes: number): Record<string, unknown> {
 }
 
 let ticket = 401
+let loggedIn = false
 let asked: string[] = []
 const posted = window.postMessage
 /** Heard at once: the window's own way takes a moment that the clock of the test does not know. */
@@ -26,7 +27,11 @@ function hear(message: any): void {
 
 beforeEach(() => {
   vi.useFakeTimers()
-  vi.stubGlobal('fetch', async () => new Response('{}', { status: ticket }))
+  vi.stubGlobal('fetch', async (path: string) =>
+    path === '/workplace/session' && loggedIn
+      ? new Response(JSON.stringify(session(15).session))
+      : new Response('{"code":"not_paired"}', { status: path === '/workplace/session' ? 401 : ticket }),
+  )
   asked = []
   window.postMessage = hear as typeof posted
   s.place.value = { surface: 'extension', locale: 'ru', company: null, phone: '' }
@@ -57,6 +62,19 @@ test('a bearer that is refused and about to end is asked for once, and a slow an
   expect(s.door.value).toBe('in')
   ticket = 503
   extension(session(15))
+  await vi.advanceTimersByTimeAsync(500)
+  expect(s.door.value).toBe('in')
+})
+
+test('who logs in to the cabinet and comes back to the tab is let in', async () => {
+  ticket = 503
+  s.place.value = { surface: 'tab', locale: 'ru', company: null, phone: '' }
+  s.door.value = 'not_paired'
+  dispatchEvent(new Event('focus'))
+  await vi.advanceTimersByTimeAsync(500)
+  expect(s.door.value).toBe('not_paired')
+  loggedIn = true
+  dispatchEvent(new Event('focus'))
   await vi.advanceTimersByTimeAsync(500)
   expect(s.door.value).toBe('in')
 })
