@@ -228,8 +228,7 @@ async def test_what_a_person_must_mend_holds_everything_and_then_lets_it_go(
         held = await desk.until(record_id, "held")
         assert said in (held["last_error"] or "") or record_id == 712
     exec(mend, {"uis": uis})
-    await desk.pool.execute("update connection set state = 'active'")
-    await desk.switch()
+    await desk.mended()
     for record_id in (711, 712):
         await desk.until(record_id, "delivered")
     assert len(desk.rows()) == 2
