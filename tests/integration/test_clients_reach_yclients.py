@@ -227,7 +227,7 @@ async def test_a_refused_connection_holds_all_until_it_is_mended(desk: Desk) -> 
     desk.stand.stand.switch(rest_fault="")
     account_id = desk.salon.made.account.account_id
     async with desk.pool.acquire() as conn, conn.transaction():
-        await conn.execute("update connection set state = 'active', state_note = ''")
+        await conn.execute("update connection set updated_at = now(), state = 'active', state_note = ''")
         await relay.release_all(conn, account_id, "yclients", now=utc_now())
     await desk.until("delivered")
     assert len(desk.clients) == 2

@@ -71,7 +71,7 @@ class Desk:
             return bool(found[0]["stage"]["key"] == "confirmed")
 
         await eventually(confirmed)
-        await self.pool.execute("update connection set state = 'active' where vendor = 'uis'")
+        await self.pool.execute("update connection set updated_at = now(), state = 'active' where vendor = 'uis'")
 
     async def stands(self, record_id: int, *stages: str, within_s: float = 20) -> list[dict[str, Any]]:
         """Waits until the deal has passed exactly these stages in UIS, generated ones aside; answers its rows."""
@@ -330,7 +330,7 @@ async def test_a_bad_deal_of_a_group_fails_alone_with_its_reason(desk: Desk) -> 
         bad = {"email": "no address"} if record_id == 725 else {}
         await desk.told(record_id, client=client | bad)
     await eventually(lambda: desk.pool.fetchval("select count(*) = 10 from delivery where state = 'held'"))
-    await desk.pool.execute("update connection set state = 'active'")
+    await desk.pool.execute("update connection set updated_at = now(), state = 'active'")
     await desk.switch()
     failed = await desk.until(725, "failed")
     assert "emails" in failed["last_error"]
@@ -369,7 +369,7 @@ async def test_what_a_person_must_mend_holds_everything_and_then_lets_it_go(
     await desk.told(741)
     await desk.until(741, "held")
     exec(mend, {"uis": uis})
-    await desk.pool.execute("update connection set state = 'active'")
+    await desk.pool.execute("update connection set updated_at = now(), state = 'active'")
     await desk.switch()
     for record_id in (740, 741):
         await desk.stands(record_id, "waiting")
