@@ -24,6 +24,7 @@ OLD, NEW, OTHER = b"o" * 32, b"n" * 32, b"x" * 32
 PLAIN = {
     ("hook_token", "token_hash"), ("api_token", "token_hash"), ("login_link", "link_hash"), ("network", "token_hash"),
     ("login_session", "session_hash"), ("login_attempt", "subject_hash"), ("inbox", "body"), ("quarantine", "body"),
+    ("device", "opened_by"), ("once_token", "opened_by"),  # hashes of login sessions
 }  # fmt: skip
 
 
