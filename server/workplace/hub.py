@@ -268,7 +268,8 @@ class Hub:
                 screen.end(SILENT)
             elif screen.transport.is_closing():
                 screen.end(GOING_AWAY)  # nothing else tells a stream that its other end is gone
-        people = {(screen.account_id, screen.device.person.person_id) for screen in self.screens()}
+        # Not those that were just ended: their leaving may be noted before this is.
+        people = {(one.account_id, one.device.person.person_id) for one in self.screens() if not one.code}
         async with self._pool.acquire() as conn:
             await store.be_present(conn, self._place, sorted(people), now=utc_now())
             await store.forget_absent(conn, now=utc_now())
