@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, FrameLocator, Page, Playwright
+from playwright.sync_api import Browser, BrowserContext, FrameLocator, Page, Playwright, expect
 
 from e2e.stand.app import RunningStand, start_stand
 from e2e.stand.state import Stand, StandConfig
@@ -34,6 +34,9 @@ AD = "?utm_source=yandex&utm_medium=cpc&utm_campaign=spring&yclid=1"
 PHONE_AGENT = (
     "Mozilla/5.0 (Linux; Android 14; Pixel 8) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/156.0 Mobile Safari/537.36"
 )
+
+#: What comes true late on a busy machine is true all the same.
+expect.set_options(timeout=20_000)
 
 
 class StandThread:
