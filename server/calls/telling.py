@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from server.calls.model import NOBODY, Call, Named, phone_digits
-from server.feed.model import Advert, CallAnswered, CallEnded, CallMissed, CallRinging, Direction, Employee, Event
+from server.feed.advert import advert_of
+from server.feed.model import CallAnswered, CallEnded, CallMissed, CallRinging, Direction, Employee, Event
 from server.platform.postgres import Row
 
 
@@ -14,11 +15,12 @@ def events(session_id: str, call: Call, company_id: int | None, visit: Row | Non
     direction: Direction = call.direction
     digits = phone_digits(call.contact)
     phone = f"+{digits}" if len(digits) > 9 else digits
+    advert = advert_of(visit, source=call.source[1] or "", site=call.site[1] or "")
     if call.state == "ringing":
         return [
             CallRinging(
                 call_id=session_id, direction=direction, phone=phone, company_id=company_id, virtual_number=call.number,
-                scenario=call.scenario[1] or "", employees=_some(call.employee), advert=_advert(call, visit),
+                scenario=call.scenario[1] or "", employees=_some(call.employee), advert=advert,
                 external_id=call.external_id, started_at=call.started_at,
             )
         ]  # fmt: skip
@@ -33,7 +35,7 @@ def events(session_id: str, call: Call, company_id: int | None, visit: Row | Non
         return [
             CallMissed(
                 call_id=session_id, phone=phone, company_id=company_id, virtual_number=call.number,
-                scenario=call.scenario[1] or "", advert=_advert(call, visit), wait_s=call.wait_s, ended_at=call.ended_at,
+                scenario=call.scenario[1] or "", advert=advert, wait_s=call.wait_s, ended_at=call.ended_at,
             )
         ]  # fmt: skip
     return [
@@ -51,10 +53,3 @@ def _one(employee: Named) -> Employee | None:
 def _some(employee: Named) -> tuple[Employee, ...]:
     one = _one(employee)
     return (one,) if one else ()
-
-
-def _advert(call: Call, visit: Row | None) -> Advert | None:
-    campaign, page = (visit["campaign"] or "", visit["landing_page"].partition("?")[0]) if visit else ("", "")
-    source = call.source[1] or (visit["source"] if visit else "") or ""
-    advert = Advert(campaign=campaign, source=source, site=call.site[1] or "", page=page)
-    return None if advert == Advert() else advert

@@ -3,32 +3,26 @@
 from __future__ import annotations
 
 from server.chats.model import Text
-from server.feed.model import Advert, ChatEnded, ChatStarted, Employee, Event, FormSent
+from server.feed.advert import advert_of
+from server.feed.model import ChatEnded, ChatStarted, Employee, Event, FormSent
 from server.platform.postgres import Row
 
 
 def event(vendor_id: str, text: Text, company_id: int | None, visit: Row | None) -> Event:
     """How it stands now. `visit`: from which it came, if that is known."""
+    advert = advert_of(visit, campaign=text.campaign, source=text.traffic_source, site=text.site)
     if text.kind == "form":
         return FormSent(
             form_id=vendor_id, phone=text.phone, name=text.name, email=text.email, text=text.message,
-            company_id=company_id, advert=_advert(text, visit), sent_at=text.started_at,
+            company_id=company_id, advert=advert, sent_at=text.started_at,
         )  # fmt: skip
     if text.status == "going_on":
         return ChatStarted(
             chat_id=vendor_id, channel=text.type, phone=text.phone, name=text.name, email=text.email,
-            company_id=company_id, advert=_advert(text, visit), started_at=text.started_at,
+            company_id=company_id, advert=advert, started_at=text.started_at,
         )  # fmt: skip
     return ChatEnded(
         chat_id=vendor_id, phone=text.phone, name=text.name, company_id=company_id,
         answered_by=Employee(name=text.employee) if text.employee else None, lost=text.status == "lost",
         ended_at=text.ended_at,
     )  # fmt: skip
-
-
-def _advert(text: Text, visit: Row | None) -> Advert | None:
-    page = visit["landing_page"].partition("?")[0] if visit else ""
-    campaign = text.campaign or (visit["campaign"] if visit else "") or ""
-    source = text.traffic_source or (visit["source"] if visit else "") or ""
-    advert = Advert(campaign=campaign, source=source, site=text.site, page=page)
-    return None if advert == Advert() else advert

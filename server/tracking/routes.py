@@ -136,7 +136,9 @@ async def _collect(request: web.Request) -> web.Response:
     if batch.refused:
         await _refused(request, key, Counter(batch.refused), received_at)
     if batch.events:
-        await request.app[COLLECTOR].store(_hits(batch, key, request, received_at))
+        await request.app[COLLECTOR].store(
+            _hits(batch, key, request.headers.get("User-Agent", "")[:512], address, received_at)
+        )
         _accepted.inc(len(batch.events))
     return web.Response(status=204, headers=_CORS)
 
@@ -146,8 +148,7 @@ async def _refused(request: web.Request, key: ScriptKey, told: Mapping[tuple[str
     await request.app[COLLECTOR].refusals.add(key.site.account_id, told, at)
 
 
-def _hits(batch: Batch, key: ScriptKey, request: web.Request, received_at: datetime) -> list[NewHit]:
-    agent = request.headers.get("User-Agent", "")[:512]
+def _hits(batch: Batch, key: ScriptKey, agent: str, address: str, received_at: datetime) -> list[NewHit]:
     bot = bots.is_bot(agent)
     described: set[str] = set()
     hits = []
@@ -159,7 +160,7 @@ def _hits(batch: Batch, key: ScriptKey, request: web.Request, received_at: datet
                 _clean(batch.visits[event.visit_id]), received_at=received_at, sent_at_ms=batch.sent_at_ms,
                 client={
                     "device": bots.device_of(agent), "browser": bots.browser_family(agent),
-                    "network": network_of(request.app[ADDRESS].of(request)),
+                    "network": network_of(address),
                 },
             )  # fmt: skip
         hits.append(
