@@ -117,6 +117,7 @@ def test_dock_covers_no_button_folds_and_remembers_its_place(guests: Guests, cab
 
     guest.shell().get_by_role("button", name="Переставить на другую сторону").click()
     expect_soon(page, lambda: dock_box(page)["left"] == 0)
+    at_rest(page)
     guest.workplace().get_by_role("button", name="Свернуть").click()
     expect_soon(page, lambda: dock_box(page)["right"] == 52)
     page.screenshot(path=shots / "strip.png")
@@ -127,6 +128,7 @@ def test_dock_covers_no_button_folds_and_remembers_its_place(guests: Guests, cab
     expect(guest.workplace().get_by_role("button", name="Развернуть рабочее место")).to_be_visible(timeout=LONG_MS)
 
     page.set_viewport_size({"width": 390, "height": 800})
+    at_rest(page)
     guest.workplace().get_by_role("button", name="Развернуть рабочее место").click()
     expect_soon(page, lambda: dock_box(page)["right"] == 390)
     page.get_by_test_id("add").click()
@@ -254,6 +256,18 @@ def expect_soon(page: Page, true: Callable[[], bool]) -> None:
             return
         page.wait_for_timeout(100)
     raise AssertionError("did not come true")
+
+
+def at_rest(page: Page) -> dict[str, float]:
+    """The dock's box once it has stopped moving: a press aimed at a frame that still moves lands beside it."""
+    seen: list[dict[str, float]] = [dock_box(page)]
+
+    def still() -> bool:
+        seen.append(dock_box(page))
+        return len(seen) > 5 and all(one == seen[-1] for one in seen[-5:])
+
+    expect_soon(page, still)
+    return seen[-1]
 
 
 def call_button(page: Page) -> list[float] | None:

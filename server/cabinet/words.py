@@ -7,7 +7,10 @@ from collections.abc import Mapping
 from babel import Locale
 from babel.numbers import format_decimal
 
+from server.cabinet.texts import of_all_parts
+
 TEXTS: Mapping[str, tuple[str, str]] = {
+    **of_all_parts(),
     # navigation
     "leads": ("Обращения и цели", "Leads and goals"),
     "bookings": ("Записи", "Bookings"),
